@@ -1,0 +1,1 @@
+export { type ErrorCode, ZlayerError, type ZlayerErrorOptions } from './errors.ts';
