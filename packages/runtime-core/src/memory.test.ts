@@ -1,0 +1,49 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseMemory } from './memory.ts';
+
+describe('parseMemory', () => {
+  it.each([
+    ['512Mi', 512 * 1024 ** 2],
+    ['512mb', 512 * 1024 ** 2],
+    ['512m', 512 * 1024 ** 2],
+    ['1.5Gi', 1.5 * 1024 ** 3],
+    ['2 GiB', 2 * 1024 ** 3],
+    ['100', 100],
+    ['0.5k', 512],
+    [4096, 4096],
+    [0, 0],
+  ])('reads %s', (amount, bytes) => {
+    expect(parseMemory(amount)).toBe(bytes);
+  });
+
+  it.each([
+    '',
+    ' ',
+    '-1',
+    '-5Mi',
+    '1.',
+    '.5',
+    '1e9',
+    '1Xi',
+    '1constructor',
+    '9007199254740992',
+    '99999999T',
+    1.5,
+    -1,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+  ])('refuses %s and says what to write', (amount) => {
+    expect(() => parseMemory(amount)).toThrow(
+      expect.objectContaining({ code: 'INVALID_SPEC', remedy: expect.stringContaining('512Mi') }),
+    );
+  });
+
+  it('reads back every whole number of bytes', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (bytes) => {
+        expect(parseMemory(String(bytes))).toBe(bytes);
+      }),
+    );
+  });
+});
