@@ -1,0 +1,50 @@
+/** A program that a host runs. Its standard input is empty. */
+export interface HostProgram {
+  /** For messages: at most 64 letters, digits, `.`, `_` and `-`. */
+  name: string;
+  /** An absolute path and its arguments. */
+  argv: readonly string[];
+  /** Standard output and error are appended to this file. Default: they are discarded. */
+  log?: string | null | undefined;
+}
+
+/** What a host program is to run. Every path is absolute. */
+export interface HostConfig {
+  /** Where the status is kept. Its directory also takes the configuration file, `host-config.json`. */
+  statusFile: string;
+  /** At most 103 bytes. */
+  controlSocket: string;
+  /** What happens when the owner ends: at first the process that launched the host. */
+  onOwnerExit: 'stop' | 'keep';
+  /** How long main may take to end after SIGTERM, in milliseconds. Default: 10 000. */
+  stopGraceMs?: number | undefined;
+  /** How long helpers may take to listen on the sockets of `connections`. Default: 30 000. */
+  startTimeoutMs?: number | undefined;
+  /** A directory that is the host's alone and goes away with it. */
+  runDirectory?: string | null | undefined;
+  /** Started before main, ended with it; when one fails, main is killed. */
+  helpers?: readonly HostProgram[] | undefined;
+  /** Unix sockets (of helpers) that main gets as connected descriptors, under numbers from 3 to 127. */
+  connections?: readonly { path: string; descriptor: number }[] | undefined;
+  main: HostProgram;
+}
+
+/** The configuration file's text, as HOST-CONTRACT.md specifies it. */
+export function formatHostConfig(config: HostConfig): string {
+  return JSON.stringify({
+    version: 1,
+    statusFile: config.statusFile,
+    controlSocket: config.controlSocket,
+    onOwnerExit: config.onOwnerExit,
+    stopGraceMs: config.stopGraceMs ?? 10_000,
+    startTimeoutMs: config.startTimeoutMs ?? 30_000,
+    runDirectory: config.runDirectory ?? null,
+    helpers: (config.helpers ?? []).map(formatProgram),
+    connections: (config.connections ?? []).map(({ path, descriptor }) => ({ path, descriptor })),
+    main: formatProgram(config.main),
+  });
+}
+
+function formatProgram({ name, argv, log }: HostProgram): object {
+  return { name, argv, log: log ?? null };
+}

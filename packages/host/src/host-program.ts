@@ -1,0 +1,23 @@
+import { accessSync, constants } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ZlayerError } from '@zlayer/runtime-core';
+
+/**
+ * Where this package keeps `zlayer-host`.
+ *
+ * @throws ZlayerError `UNAVAILABLE` if it was not built.
+ */
+export function hostProgramPath(): string {
+  // The same from src (in tests) and from dist: both lie in the package's folder.
+  const path = fileURLToPath(new URL('../dist/native/zlayer-host', import.meta.url));
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (cause) {
+    throw new ZlayerError('UNAVAILABLE', `zlayer-host is missing at ${path}`, {
+      subject: path,
+      remedy: 'Install a C compiler and build the package @zlayer/host.',
+      cause,
+    });
+  }
+  return path;
+}
