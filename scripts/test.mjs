@@ -14,7 +14,10 @@ await main(async () => {
   await step('Check lint and format', { done: always, run: () => pnpm('exec', 'biome', 'ci', '.') });
   await step('Check types', {
     done: always,
-    run: () => pnpm('exec', 'turbo', 'run', 'typecheck', '--output-logs=errors-only'),
+    run: async () => {
+      await pnpm('exec', 'turbo', 'run', 'typecheck', '--output-logs=errors-only');
+      await pnpm('exec', 'tsc');
+    },
   });
   await pnpm('exec', 'vitest', 'run', ...process.argv.slice(2));
   return 0;

@@ -1,1 +1,1 @@
-export {};
+export { LinuxVmRuntime, type LinuxVmRuntimeOptions } from './linux-vm-runtime.ts';

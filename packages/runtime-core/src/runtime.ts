@@ -11,12 +11,12 @@ export interface Cancellable {
 
 /** One step of a pull, for a progress display. */
 export type PullProgress =
-  /** The manifest is known: how many blobs there are, and their size in bytes altogether. */
-  | { type: 'resolved'; reference: string; digest: string; blobs: number; bytes: number }
-  /** A blob got further. `bytes` of `total` are there. */
-  | { type: 'blob'; digest: string; state: 'downloading' | 'exists' | 'done'; bytes: number; total: number }
+  /** The manifest for the platform is known, and how many bytes its layers have, compressed. */
+  | { type: 'resolved'; digest: string; total: number }
+  /** A blob got further: `bytes` of `total` are there; `exists` means that it was there before. */
+  | { type: 'blob'; digest: string; state: 'waiting' | 'downloading' | 'exists' | 'done'; bytes: number; total: number }
   /** The image's layers are being laid out as a root file system. */
-  | { type: 'unpacking'; reference: string };
+  | { type: 'unpacking'; digest: string };
 
 export interface PullOptions extends Cancellable {
   /** Default: `ifNotPresent`. */
@@ -117,7 +117,10 @@ export interface Runtime extends AsyncDisposable {
   containerState(id: ContainerId): Promise<ContainerState>;
   listContainers(): Promise<ContainerSummary[]>;
 
-  /** Resolves when the container has ended, at once when it is not running. */
+  /**
+   * Resolves when the container has ended, at once when it has ended already. One that was not started yet is waited for
+   * until it was started and has ended; one that is removed before is a `runtime-error`.
+   */
   waitContainer(id: ContainerId, options?: Cancellable): Promise<ExitResult>;
 
   /**

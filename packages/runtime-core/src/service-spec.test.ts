@@ -12,7 +12,6 @@ describe('parseServiceSpec', () => {
       command: {},
       env: {},
       resources: { cpu: 1, memory: '512Mi' },
-      lifecycle: { onOwnerExit: 'stop' },
     });
   });
 

@@ -60,12 +60,6 @@ export const serviceSpecSchema = z.strictObject({
     .prefault({}),
   /** What asks the workload to end. Default: the image's, or SIGTERM. */
   stopSignal: z.union([z.string(), z.number()]).check(checkedBy(signalNumber)).optional(),
-  lifecycle: z
-    .strictObject({
-      /** What becomes of the container when the process that started it dies. Default: `stop`. */
-      onOwnerExit: z.enum(['stop', 'keep']).default('stop'),
-    })
-    .prefault({}),
 });
 
 /** A spec as a caller writes it. */

@@ -1,0 +1,97 @@
+import type { Duplex } from 'node:stream';
+import { type OutputChunk, ZlayerError } from '@zlayer/runtime-core';
+import { encodeFrame, FrameDecoder, type Message, type MessageOf } from '@zlayer/vzagent-proto';
+import { printable } from './console-tail.ts';
+
+/** How much of a text that the guest sends ends up in an error. */
+const MAX_MESSAGE = 2048;
+
+/** Takes the output of a workload; what it returns is awaited before more is read. */
+export type OutputSink = (chunk: OutputChunk) => Promise<void>;
+
+/**
+ * One control connection to the agent in a guest, on which a workload is started and its output comes back. The guest is
+ * not trusted: a message that has no business here ends the session with an error.
+ */
+export class AgentSession implements Disposable {
+  readonly #connection: Duplex;
+  readonly #messages: AsyncGenerator<Message, void>;
+
+  constructor(connection: Duplex) {
+    this.#connection = connection;
+    // The reader below reports a failure; without a listener it would end the program in between.
+    connection.on('error', () => {});
+    this.#messages = readMessages(connection);
+  }
+
+  /**
+   * Starts the workload, once in a session.
+   *
+   * @returns its process id in the guest.
+   * @throws ZlayerError `START_FAILED` with the agent's reason, `INTERNAL` when the connection is lost before an answer.
+   */
+  async run(request: MessageOf<'Run'>): Promise<number> {
+    await this.#send(request);
+    const { value: answer } = await this.#messages.next();
+    if (answer?.type === 'Started') return answer.pid;
+    if (answer?.type === 'Error') {
+      const message = printable(answer.message).slice(0, MAX_MESSAGE);
+      throw new ZlayerError('START_FAILED', message, { subject: request.argv[0] });
+    }
+    throw new ZlayerError(
+      'INTERNAL',
+      answer
+        ? `the guest agent answered Run with ${answer.type}`
+        : 'the guest agent closed the connection instead of answering Run',
+    );
+  }
+
+  /**
+   * Hands the workload's output on until it has ended.
+   *
+   * @returns its exit code, 128 + N for a signal.
+   * @throws ZlayerError `INTERNAL` when the connection ends before the exit code came: it is unknown then.
+   */
+  async drain(sink: OutputSink): Promise<number> {
+    for await (const message of this.#messages) {
+      if (message.type === 'Stdout') await sink({ stream: 'stdout', data: message.data });
+      else if (message.type === 'Stderr') await sink({ stream: 'stderr', data: message.data });
+      else if (message.type === 'Exited') return exitCode(message.code);
+      // An error at this point answers a signal or other request; the workload goes on.
+      else if (message.type !== 'Error')
+        throw new ZlayerError('INTERNAL', `the guest agent sent an unexpected ${message.type}`);
+    }
+    throw new ZlayerError('INTERNAL', 'the connection to the guest agent was lost, so the exit code is unknown');
+  }
+
+  /** Sends a signal to the workload. */
+  signal(signum: number): Promise<void> {
+    return this.#send({ type: 'Signal', signum });
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.destroy();
+  }
+
+  async #send(message: Message): Promise<void> {
+    const frame = encodeFrame(message);
+    await new Promise<void>((resolve, reject) => {
+      this.#connection.write(frame, (cause) => {
+        if (!cause) return resolve();
+        const text = `cannot send ${message.type} to the guest agent: ${cause.message}`;
+        reject(new ZlayerError('INTERNAL', text, { cause }));
+      });
+    });
+  }
+}
+
+function exitCode(code: number): number {
+  if (code >= 0 && code <= 255) return code;
+  throw new ZlayerError('INTERNAL', `the guest agent reported the impossible exit code ${code}`);
+}
+
+async function* readMessages(connection: Duplex): AsyncGenerator<Message, void> {
+  const decoder = new FrameDecoder({ direction: 'toHost' });
+  for await (const chunk of connection) yield* decoder.push(chunk as Uint8Array);
+  decoder.end();
+}

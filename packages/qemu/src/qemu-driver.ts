@@ -1,0 +1,151 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import {
+  attachHost,
+  type HostConfig,
+  type LaunchOptions,
+  launchHost,
+  listenVsock,
+  removeRunDirectory,
+  runDirectory,
+  type Vm,
+  type VmConfig,
+  type VmDriver,
+  type VmLimits,
+  type VsockListener,
+} from '@zlayer/host';
+import { ARCHITECTURES, type Availability, ZlayerError } from '@zlayer/runtime-core';
+import { type Accelerator, chooseAccelerator, hostArchitecture } from './accelerator.ts';
+import { FIRST_SHARE_DESCRIPTOR, qemuArguments, VSOCK_DESCRIPTOR } from './arguments.ts';
+import { virtiofsdArguments, virtiofsdKind, vsockArguments } from './helpers.ts';
+import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
+import { type MachineSockets, QemuVm } from './qemu-vm.ts';
+
+const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
+const START_TIMEOUT_MS = 20_000;
+const STOP_GRACE_MS = 1000;
+
+export interface QemuDriverOptions {
+  programs?: QemuPrograms | undefined;
+  /** Default: the fastest that works for the guest's architecture on this machine. */
+  accelerator?: Accelerator | undefined;
+}
+
+/** Runs virtual machines with QEMU, virtiofsd and vhost-device-vsock, each set under a `zlayer-host` of its own. */
+export class QemuDriver implements VmDriver {
+  readonly name = 'qemu';
+  readonly #programs: QemuPrograms;
+  readonly #accelerator: Accelerator | undefined;
+
+  constructor({ programs = {}, accelerator }: QemuDriverOptions = {}) {
+    this.#programs = programs;
+    this.#accelerator = accelerator;
+  }
+
+  async availability(): Promise<Availability> {
+    try {
+      await Promise.all([
+        findQemu(hostArchitecture() ?? 'amd64', this.#programs),
+        findVirtiofsd(this.#programs),
+        findVhostDeviceVsock(this.#programs),
+      ]);
+      return { available: true };
+    } catch (error) {
+      if (!(error instanceof ZlayerError)) throw error;
+      return { available: false, reason: error.message, remedy: error.remedy ?? 'Install QEMU.' };
+    }
+  }
+
+  async limits(): Promise<VmLimits> {
+    const host = hostArchitecture();
+    return {
+      maxCpus: availableParallelism(),
+      minMemoryBytes: MIN_MEMORY_BYTES,
+      maxMemoryBytes: totalmem(),
+      architectures: [...ARCHITECTURES].sort((a, b) => Number(b === host) - Number(a === host)),
+    };
+  }
+
+  async launch(config: VmConfig, options: LaunchOptions = {}): Promise<Vm> {
+    const directory = await runDirectory(config.stateDirectory);
+    const sockets = socketsIn(directory);
+    const listeners: VsockListener[] = [];
+    try {
+      const hostConfig = await this.#hostConfig(config, directory, sockets);
+      // They listen before the guest boots, so that its first call finds them.
+      for (const [port, onConnection] of options.listen ?? []) {
+        listeners.push(await listenVsock(sockets.vsock, port, onConnection));
+      }
+      const host = await launchHost(hostConfig, { signal: options.signal });
+      void host.exited.then(() => closeAll(listeners));
+      return new QemuVm(host, sockets);
+    } catch (error) {
+      await closeAll(listeners);
+      await removeRunDirectory(directory);
+      throw error;
+    }
+  }
+
+  async attach(stateDirectory: string): Promise<Vm> {
+    const sockets = socketsIn(await runDirectory(stateDirectory));
+    const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
+    return new QemuVm(host, sockets);
+  }
+
+  async #hostConfig(config: VmConfig, directory: string, sockets: MachineSockets): Promise<HostConfig> {
+    const { architecture, shares, stateDirectory } = config;
+    const accelerator = this.#accelerator ?? (await chooseAccelerator(architecture));
+    const [qemu, virtiofsd, vsockDevice] = await Promise.all([
+      findQemu(architecture, this.#programs),
+      findVirtiofsd(this.#programs),
+      findVhostDeviceVsock(this.#programs),
+    ]);
+    const kind = await virtiofsdKind(virtiofsd);
+    const log = (name: string): string => join(stateDirectory, `${name}.log`);
+    const shareSocket = (index: number): string => join(directory, `fs${index}.sock`);
+    const vsockDeviceSocket = join(directory, 'vsock-device.sock');
+    return {
+      statusFile: statusFile(stateDirectory),
+      controlSocket: sockets.control,
+      onOwnerExit: config.onOwnerExit,
+      stopGraceMs: STOP_GRACE_MS,
+      startTimeoutMs: START_TIMEOUT_MS,
+      runDirectory: directory,
+      helpers: [
+        {
+          name: 'vsock',
+          argv: vsockArguments(vsockDevice, vsockDeviceSocket, sockets.vsock),
+          log: log('vsock'),
+        },
+        ...shares.map(({ tag, path }, index) => ({
+          name: `virtiofsd-${tag}`,
+          argv: virtiofsdArguments(kind, virtiofsd, shareSocket(index), path),
+          log: log(`virtiofsd-${tag}`),
+        })),
+      ],
+      connections: [
+        { path: vsockDeviceSocket, descriptor: VSOCK_DESCRIPTOR },
+        ...shares.map((_, index) => ({ path: shareSocket(index), descriptor: FIRST_SHARE_DESCRIPTOR + index })),
+      ],
+      main: {
+        name: 'qemu',
+        argv: qemuArguments(config, accelerator, { qemu, qmpSocket: sockets.qmp }),
+        log: log('qemu'),
+      },
+    };
+  }
+}
+
+const statusFile = (stateDirectory: string): string => join(stateDirectory, 'vm.json');
+
+function socketsIn(directory: string): MachineSockets {
+  return {
+    control: join(directory, 'control.sock'),
+    qmp: join(directory, 'qmp.sock'),
+    vsock: join(directory, 'vsock.sock'),
+  };
+}
+
+async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
+  await Promise.all(listeners.map((listener) => listener.close()));
+}

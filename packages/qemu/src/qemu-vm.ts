@@ -1,0 +1,68 @@
+import type { Socket } from 'node:net';
+import {
+  connectVsock,
+  type HostProcess,
+  listenVsock,
+  type Vm,
+  type VmExit,
+  type VmState,
+  type VsockListener,
+} from '@zlayer/host';
+import type { Cancellable } from '@zlayer/runtime-core';
+import { qmpCommand } from './qmp.ts';
+
+/** Where the sockets of one machine lie, in its run directory. */
+export interface MachineSockets {
+  control: string;
+  qmp: string;
+  vsock: string;
+}
+
+/** A virtual machine that QEMU runs under `zlayer-host`. */
+export class QemuVm implements Vm {
+  readonly exited: Promise<VmExit>;
+  readonly #host: HostProcess;
+  readonly #sockets: MachineSockets;
+  #state: VmState = 'running';
+
+  constructor(host: HostProcess, sockets: MachineSockets) {
+    this.#host = host;
+    this.#sockets = sockets;
+    this.exited = host.exited.then((exit) => {
+      this.#state = 'stopped';
+      return exit;
+    });
+  }
+
+  get state(): VmState {
+    return this.#state;
+  }
+
+  connect(port: number, options: Cancellable = {}): Promise<Socket> {
+    return connectVsock(this.#sockets.vsock, port, options);
+  }
+
+  listen(port: number, onConnection: (connection: Socket) => void): Promise<VsockListener> {
+    return listenVsock(this.#sockets.vsock, port, onConnection);
+  }
+
+  async pause(): Promise<void> {
+    await qmpCommand(this.#sockets.qmp, 'stop');
+    if (this.#state === 'running') this.#state = 'paused';
+  }
+
+  async resume(): Promise<void> {
+    await qmpCommand(this.#sockets.qmp, 'cont');
+    if (this.#state === 'paused') this.#state = 'running';
+  }
+
+  async requestStop(): Promise<void> {
+    await qmpCommand(this.#sockets.qmp, 'system_powerdown');
+  }
+
+  async kill(): Promise<VmExit> {
+    // A machine has nothing to put in order that its guest has not put in order before: no grace for QEMU itself.
+    await this.#host.stop({ graceMs: 0 });
+    return this.exited;
+  }
+}

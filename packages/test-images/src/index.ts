@@ -1,0 +1,2 @@
+export { busyboxProgram } from './busybox-program.ts';
+export { type BusyboxImage, type ServeBusyboxOptions, type ServedImages, serveBusybox } from './serve-busybox.ts';
