@@ -1,1 +1,16 @@
-export {};
+export type { Credentials } from './authentication.ts';
+export { type Digest, isDigest } from './digest.ts';
+export { OciError, type OciErrorReason } from './errors.ts';
+export type { ImageConfig } from './image-config.ts';
+export { ImageStore, type WriteBlobOptions } from './image-store.ts';
+export { type ImportLayoutOptions, importLayout } from './import-layout.ts';
+export type { Descriptor, ImageManifest } from './manifest.ts';
+export type { Platform } from './platform.ts';
+export type { PullProgress } from './progress.ts';
+export { type PullImageOptions, type PullPolicy, pullImage } from './pull-image.ts';
+export { formatReference, type ImageReference, type ParseReferenceOptions, parseReference } from './reference.ts';
+export type { ImageRecord } from './store-index.ts';
+export { findImage, type StoredImage, type StoredLayer } from './stored-image.ts';
+export type { UnpackLimits } from './unpack-budget.ts';
+export { type UnpackedImage, type UnpackImageOptions, type UnpackProgress, unpackImage } from './unpack-image.ts';
+export type { UnpackLosses } from './unpack-losses.ts';

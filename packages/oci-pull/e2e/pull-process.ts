@@ -1,0 +1,7 @@
+// A process of its own that pulls an image: node pull-process.ts STORE REFERENCE
+import { ImageStore, pullImage } from '../src/index.ts';
+
+const [directory = '', reference = ''] = process.argv.slice(2);
+const store = await ImageStore.open(directory);
+const image = await pullImage(reference, { store, platform: { os: 'linux', architecture: 'amd64' }, policy: 'always' });
+console.log(image.digest);

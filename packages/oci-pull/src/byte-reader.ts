@@ -1,0 +1,64 @@
+/** Reads a stream of chunks in pieces of other sizes, copying only what crosses the border of two chunks. */
+export class ByteReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #buffer: Buffer = Buffer.alloc(0);
+  #offset = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** True once everything has been taken and there is nothing more. */
+  get isAtEnd(): boolean {
+    return this.#available === 0;
+  }
+
+  /** Takes what is at hand, up to a number of bytes; undefined if nothing is. */
+  take(maximum: number): Buffer | undefined {
+    const count = Math.min(maximum, this.#available);
+    return count === 0 ? undefined : this.#consume(count);
+  }
+
+  /** Takes a number of bytes if they are at hand. */
+  takeExactly(count: number): Buffer | undefined {
+    return this.#available < count ? undefined : this.#consume(count);
+  }
+
+  /** Takes a number of bytes, waiting for them; undefined if the stream ends before. */
+  async exactly(count: number): Promise<Buffer | undefined> {
+    if (this.#available < count) {
+      const chunks: Uint8Array[] = [this.#buffer.subarray(this.#offset)];
+      let size = this.#available;
+      while (size < count) {
+        const { value, done } = await this.#source.next();
+        if (done === true) break;
+        chunks.push(value);
+        size += value.length;
+      }
+      this.#buffer = Buffer.concat(chunks);
+      this.#offset = 0;
+    }
+    return this.takeExactly(count);
+  }
+
+  /** Waits for more bytes when nothing is at hand; false at the end of the stream. */
+  async more(): Promise<boolean> {
+    while (this.#available === 0) {
+      const { value, done } = await this.#source.next();
+      if (done === true) return false;
+      this.#buffer = Buffer.from(value.buffer, value.byteOffset, value.length);
+      this.#offset = 0;
+    }
+    return true;
+  }
+
+  get #available(): number {
+    return this.#buffer.length - this.#offset;
+  }
+
+  #consume(count: number): Buffer {
+    const bytes = this.#buffer.subarray(this.#offset, this.#offset + count);
+    this.#offset += count;
+    return bytes;
+  }
+}

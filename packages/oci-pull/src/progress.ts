@@ -1,0 +1,22 @@
+import type { Digest } from './digest.ts';
+import type { Platform } from './platform.ts';
+
+/** What happens during a pull or an import, as it happens. */
+export type PullProgress =
+  | {
+      readonly type: 'resolved';
+      /** Digest of the manifest for the platform. */
+      readonly digest: Digest;
+      readonly platform: Platform;
+      /** Compressed bytes of all distinct layers. */
+      readonly total: number;
+    }
+  | {
+      readonly type: 'blob';
+      readonly digest: Digest;
+      /** Bytes that are here. */
+      readonly bytes: number;
+      readonly total: number;
+      /** `exists`: it was in the store already. */
+      readonly state: 'waiting' | 'downloading' | 'exists' | 'done';
+    };
