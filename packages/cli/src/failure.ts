@@ -4,9 +4,12 @@ import { ZlayerError } from '@zlayer/runtime-core';
 export const EXIT_USAGE = 125;
 const EXIT_NOT_EXECUTABLE = 126;
 const EXIT_NOT_FOUND = 127;
+/** As a program that SIGPIPE ended: the reader of the output has gone and needs no message. */
+const EXIT_BROKEN_PIPE = 141;
 
 /** Says what went wrong and what to do about it, and gives the exit code that stands for it. */
 export function report(error: unknown): number {
+  if (error instanceof Error && 'code' in error && error.code === 'EPIPE') return EXIT_BROKEN_PIPE;
   if (!(error instanceof ZlayerError)) {
     console.error('zlayer: unexpected failure:', error);
     return EXIT_USAGE;

@@ -4,6 +4,7 @@ import {
   type ContainerId,
   type PullPolicy,
   parsePlatform,
+  parseServiceSpec,
   type ServiceSpecInput,
   ZlayerError,
 } from '@zlayer/runtime-core';
@@ -31,6 +32,9 @@ export interface RunOptions {
 export async function run(image: string, command: string[], options: RunOptions): Promise<number> {
   const { pull: policy, platform, dataDir, insecureRegistry: insecureRegistries } = options;
   await using runtime = new QemuRuntime({ dataDir, insecureRegistries });
+  const spec = specOf(image, command, options);
+  // What is wrong with the options is said before anything is fetched.
+  parseServiceSpec(spec);
   const id: ContainerId = { service: `run-${randomBytes(6).toString('hex')}`, replica: 0 };
   using signals = forwardSignals((signal) => runtime.killContainer(id, signal));
   const { signal } = signals;
@@ -44,7 +48,7 @@ export async function run(image: string, command: string[], options: RunOptions)
       signal,
     });
     display[Symbol.dispose]();
-    await runtime.createContainer(id, specOf(image, command, options), { signal });
+    await runtime.createContainer(id, spec, { signal });
     const output = copyOutput(runtime.attachContainer(id));
     await runtime.startContainer(id, { signal });
     signals.started();

@@ -1,27 +1,15 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { readmeBlock, runReadmeExample } from '@zlayer/test-support';
 import { expect, test } from 'vitest';
 import { discriminantOf, type Fields, type FieldType, SCHEMA } from './schema.ts';
 
-const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+const README = join(import.meta.dirname, '..', 'README.md');
+const readme = await readFile(README, 'utf8');
 
 test('the first example of the README runs and prints what the README says', async () => {
-  const [example, output] = [codeBlock('ts'), codeBlock('text')];
-  // The sources instead of the package's name: the example must hold for what is here, built or not.
-  const source = new URL('./index.ts', import.meta.url).href;
-  expect(example).toContain("from '@zlayer/vzagent-proto'");
-  const folder = await mkdtemp(join(tmpdir(), 'vzagent-proto-readme-'));
-  try {
-    const file = join(folder, 'example.mts');
-    await writeFile(file, example.replaceAll("'@zlayer/vzagent-proto'", `'${source}'`));
-    const { stdout } = await promisify(execFile)(process.execPath, [file]);
-    expect(stdout).toBe(output);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  const result = await runReadmeExample(join(import.meta.dirname, '..'));
+  expect(result).toEqual({ code: 0, stdout: await readmeBlock(README, 'text'), stderr: '' });
 });
 
 test("the README's tables say what the schema says", () => {
@@ -60,10 +48,4 @@ function structs(types: readonly FieldType[]): { struct: string; fields: Fields 
     if ('tuple' in type) return structs(type.tuple);
     return structs(['list' in type ? type.list : type.option]);
   });
-}
-
-function codeBlock(language: string): string {
-  const block = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'ms').exec(readme)?.[1];
-  if (block === undefined) throw new Error(`README.md has no block of ${language}`);
-  return block;
 }

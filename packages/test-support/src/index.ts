@@ -1,0 +1,6 @@
+export {
+  type ReadmeExampleOptions,
+  type ReadmeExampleResult,
+  readmeBlock,
+  runReadmeExample,
+} from './readme-example.ts';
