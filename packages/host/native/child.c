@@ -11,6 +11,7 @@
 
 #include "descriptors.h"
 #include "guardian.h"
+#include "protect.h"
 
 #if HOST_HAS_PARENT_DEATH_SIGNAL
 #include <sys/prctl.h>
@@ -50,22 +51,30 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The rest of the child's life; returns only the errno of what went wrong. */
-static int become(const struct program *program, int log, const struct passed_descriptor *passed, size_t passed_count,
-                  pid_t parent) {
-  if (setpgid(0, 0) != 0) return errno;
+/* Why a child did not become its program. */
+struct exec_failure {
+  int error; /* an errno; 0: it did */
+  bool protecting; /* it was about to make paths read-only */
+};
+
+/* The rest of the child's life; returns only what went wrong. */
+static struct exec_failure become(const struct program *program, int log, const struct passed_descriptor *passed,
+                                  size_t passed_count, pid_t parent) {
+  if (setpgid(0, 0) != 0) return (struct exec_failure){.error = errno};
 #if HOST_HAS_PARENT_DEATH_SIGNAL
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return errno;
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return (struct exec_failure){.error = errno};
 #endif
   if (getppid() != parent) _exit(127);
   int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (input < 0 || dup2(input, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) return errno;
+  if (input < 0 || dup2(input, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) return (struct exec_failure){.error = errno};
   for (size_t i = 0; i < passed_count; i++) {
-    if (dup2(passed[i].open, passed[i].number) < 0) return errno;
+    if (dup2(passed[i].open, passed[i].number) < 0) return (struct exec_failure){.error = errno};
   }
+  int error = protect_paths(program->read_only_paths);
+  if (error != 0) return (struct exec_failure){.error = error, .protecting = true};
   reset_signals();
   execve(program->argv[0], program->argv, environ);
-  return errno;
+  return (struct exec_failure){.error = errno};
 }
 
 /* A pipe above every number that may be passed; its ends close on exec. */
@@ -84,14 +93,14 @@ static bool open_error_pipe(int ends[2]) {
   return false;
 }
 
-/* Waits until the program has been executed. Returns 0 then, else the errno of what went wrong before. */
-static int await_exec(int error_pipe) {
-  int error = 0;
+/* Waits until the program has been executed, or says why it was not. */
+static struct exec_failure await_exec(int error_pipe) {
+  struct exec_failure why = {0};
   ssize_t got;
   do {
-    got = read(error_pipe, &error, sizeof error);
+    got = read(error_pipe, &why, sizeof why);
   } while (got < 0 && errno == EINTR);
-  return got == (ssize_t)sizeof error ? error : 0;
+  return got == (ssize_t)sizeof why ? why : (struct exec_failure){0};
 }
 
 /* Forks with every signal blocked, so that the child never runs the host's handlers. */
@@ -117,8 +126,8 @@ static bool run(struct child *child, int log, const struct passed_descriptor *pa
   pid_t parent = getpid();
   pid_t pid = fork_quietly();
   if (pid == 0) {
-    int error = become(program, log, passed, passed_count, parent);
-    _exit(write(error_pipe[1], &error, sizeof error) == (ssize_t)sizeof error ? 127 : 126);
+    struct exec_failure why = become(program, log, passed, passed_count, parent);
+    _exit(write(error_pipe[1], &why, sizeof why) == (ssize_t)sizeof why ? 127 : 126);
   }
   int error = errno;
   close(error_pipe[1]);
@@ -127,12 +136,14 @@ static bool run(struct child *child, int log, const struct passed_descriptor *pa
     return fail(failure, "%s: cannot start: %s", program->name, strerror(error));
   }
   guardian_add(pid);
-  error = await_exec(error_pipe[0]);
+  struct exec_failure why = await_exec(error_pipe[0]);
   close(error_pipe[0]);
-  if (error != 0) {
+  if (why.error != 0) {
     guardian_forget(pid);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
-    return fail(failure, "%s: cannot execute %s: %s", program->name, program->argv[0], strerror(error));
+    const char *reason = strerror(why.error);
+    if (why.protecting) return fail(failure, "%s: cannot make its paths read-only: %s", program->name, reason);
+    return fail(failure, "%s: cannot execute %s: %s", program->name, program->argv[0], reason);
   }
   child->pid = pid;
   /* The process is not reaped yet, so its start time is still there even if it has ended already. */

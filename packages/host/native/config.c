@@ -110,34 +110,42 @@ static bool take_array(const struct json_value *value, const char *where, size_t
   return true;
 }
 
-static bool take_argv(const struct json_value *value, const char *where, char ***out, struct failure *failure) {
+/* Makes a list of strings with NULL at the end. The first `paths` of them, or all that there are, are paths. */
+static bool take_strings(const struct json_value *value, const char *where, size_t most, size_t paths, char ***out,
+                         struct failure *failure) {
   size_t count = 0;
-  if (!take_array(value, where, MAX_ARGUMENTS, &count, failure)) return false;
-  if (count == 0) return fail(failure, "%s: must name a program", where);
-  char **argv = calloc(count + 1, sizeof *argv);
-  if (argv == NULL) return fail(failure, "out of memory");
-  *out = argv;
+  if (!take_array(value, where, most, &count, failure)) return false;
+  char **strings = calloc(count + 1, sizeof *strings);
+  if (strings == NULL) return fail(failure, "out of memory");
+  *out = strings;
   size_t i = 0;
   for (const struct json_value *element = value->first; element != NULL; element = element->next, i++) {
     struct place place = element_of(where, i);
-    const char *argument;
-    if (i == 0 ? !take_path(element, place.text, MAX_PATH_BYTES, &argument, failure)
-               : !take_string(element, place.text, MAX_ARGUMENT_BYTES, &argument, failure)) {
+    const char *string;
+    if (i < paths ? !take_path(element, place.text, MAX_PATH_BYTES, &string, failure)
+                  : !take_string(element, place.text, MAX_ARGUMENT_BYTES, &string, failure)) {
       return false;
     }
-    argv[i] = (char *)argument;
+    strings[i] = (char *)string;
   }
   return true;
 }
 
+static bool take_argv(const struct json_value *value, const char *where, char ***out, struct failure *failure) {
+  if (!take_strings(value, where, MAX_ARGUMENTS, 1, out, failure)) return false;
+  return **out != NULL || fail(failure, "%s: must name a program", where);
+}
+
 static bool take_program(const struct json_value *value, const char *where, struct program *program,
                          struct failure *failure) {
-  static const char *const keys[] = {"name", "argv", "log"};
-  const struct json_value *members[3];
-  return take_members(value, where, 3, keys, members, failure) &&
+  static const char *const keys[] = {"name", "argv", "log", "readOnlyPaths"};
+  const struct json_value *members[4];
+  return take_members(value, where, 4, keys, members, failure) &&
          take_name(members[0], member_of(where, "name").text, &program->name, failure) &&
          take_argv(members[1], member_of(where, "argv").text, &program->argv, failure) &&
-         take_optional_path(members[2], member_of(where, "log").text, &program->log, failure);
+         take_optional_path(members[2], member_of(where, "log").text, &program->log, failure) &&
+         take_strings(members[3], member_of(where, "readOnlyPaths").text, MAX_READ_ONLY_PATHS, MAX_READ_ONLY_PATHS,
+                      &program->read_only_paths, failure);
 }
 
 static bool take_helpers(const struct json_value *value, struct config *config, struct failure *failure) {
@@ -210,9 +218,14 @@ bool config_parse(const char *bytes, size_t length, struct config *config, struc
   return take_config(root, config, failure);
 }
 
+static void free_program(struct program *program) {
+  free(program->argv);
+  free(program->read_only_paths);
+}
+
 void config_free(struct config *config) {
-  for (size_t i = 0; i < MAX_HELPERS; i++) free(config->helpers[i].argv);
-  free(config->main.argv);
+  for (size_t i = 0; i < MAX_HELPERS; i++) free_program(&config->helpers[i]);
+  free_program(&config->main);
   json_free(&config->document);
 }
 

@@ -14,6 +14,7 @@ struct program {
   const char *name;
   char **argv; /* NULL at the end */
   const char *log; /* NULL: output is discarded */
+  char **read_only_paths; /* NULL at the end */
 };
 
 struct connection {

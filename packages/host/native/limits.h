@@ -10,6 +10,7 @@ enum {
   MAX_CONNECTIONS = 32,
   MAX_ARGUMENTS = 4096,
   MAX_ARGUMENT_BYTES = 65536,
+  MAX_READ_ONLY_PATHS = 32,
   MAX_NAME_BYTES = 64,
   MAX_PATH_BYTES = 1023,
   /* sun_path is 104 bytes on macOS and 108 on Linux; the smaller holds everywhere. */

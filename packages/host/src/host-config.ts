@@ -6,6 +6,11 @@ export interface HostProgram {
   argv: readonly string[];
   /** Standard output and error are appended to this file. Default: they are discarded. */
   log?: string | null | undefined;
+  /**
+   * Directories that the program, and all it starts, can only read, whatever it is allowed otherwise. Needs Linux and root.
+   * Default: none.
+   */
+  readOnlyPaths?: readonly string[] | undefined;
 }
 
 /** What a host program is to run. Every path is absolute. */
@@ -45,6 +50,6 @@ export function formatHostConfig(config: HostConfig): string {
   });
 }
 
-function formatProgram({ name, argv, log }: HostProgram): object {
-  return { name, argv, log: log ?? null };
+function formatProgram({ name, argv, log, readOnlyPaths }: HostProgram): object {
+  return { name, argv, log: log ?? null, readOnlyPaths: readOnlyPaths ?? [] };
 }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { portableHost, sanitizedHost } from '../test/host-builds.ts';
@@ -136,6 +138,33 @@ describe.for(builds)('$build', { timeout: 30_000, concurrent: true }, ({ build, 
     });
     expect(made.processes()).toEqual([]);
     expect(existsSync(runDirectory)).toBe(false);
+  });
+
+  test('lets a program read a protected directory, and not write to it', async () => {
+    await using made = fixture();
+    const directory = made.path('image');
+    await mkdir(directory);
+    await writeFile(join(directory, 'file'), 'content\n');
+    const script = `cat ${directory}/file; echo x > ${directory}/file; mkdir ${directory}/new; echo y > ${made.path('other')}`;
+    const main = { ...made.shell('main', script), readOnlyPaths: [directory] };
+    const launched = made.launch(made.config('', { main }));
+    if (portable) {
+      await expect(launched).rejects.toThrow('main: cannot make its paths read-only');
+      return;
+    }
+    await (await launched).waitForExit();
+    expect(await made.log('main')).toMatch(/^content\n.*Read-only file system.*\n.*Read-only file system/);
+    expect(await readFile(join(directory, 'file'), 'utf8')).toBe('content\n');
+    expect(await readFile(made.path('other'), 'utf8')).toBe('y\n');
+    // The system's own view is as it was.
+    await writeFile(join(directory, 'file'), 'changed\n');
+  });
+
+  test('names a directory that it cannot protect', async () => {
+    await using made = fixture();
+    const main = { ...made.shell('main', 'exit 0'), readOnlyPaths: [made.path('nowhere')] };
+    await expect(made.launch(made.config('', { main }))).rejects.toThrow('main: cannot make its paths read-only');
+    expect(made.processes()).toEqual([]);
   });
 
   test('kills main when a helper dies, and says which', async () => {
@@ -410,7 +439,7 @@ describe.for(builds)('$build', { timeout: 30_000, concurrent: true }, ({ build, 
 
   test('names what is wrong in its configuration', async () => {
     await using made = fixture();
-    const main = made.shell('main', 'exit 0');
+    const main = { ...made.shell('main', 'exit 0'), readOnlyPaths: [] };
     const long = `/${'x'.repeat(103)}`;
     const cases: [object, string][] = [
       [{ statusFile: 'here' }, 'statusFile: must be an absolute path'],
@@ -425,6 +454,8 @@ describe.for(builds)('$build', { timeout: 30_000, concurrent: true }, ({ build, 
       [{ main: { ...main, argv: ['sh'] } }, 'main.argv[0]: must be an absolute path'],
       [{ main: { ...main, argv: ['/bin/sh', 1] } }, 'main.argv[1]: must be a string'],
       [{ main: { ...main, name: 'a b' } }, "main.name: must be made of letters, digits, '.', '_' and '-'"],
+      [{ main: { ...main, readOnlyPaths: ['here'] } }, 'main.readOnlyPaths[0]: must be an absolute path'],
+      [{ main: { ...main, readOnlyPaths: Array(33).fill('/x') } }, 'main.readOnlyPaths: has more than 32 elements'],
       [{ helpers: [main, { ...main, cwd: '/' }] }, 'helpers[1].cwd: unknown key'],
       [{ helpers: Array(33).fill(main) }, 'helpers: has more than 32 elements'],
       [{ connections: [{ path: '/x', descriptor: 2 }] }, 'connections[0].descriptor: must be an integer from 3 to 127'],

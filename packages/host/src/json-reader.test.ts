@@ -32,9 +32,9 @@ const SAMPLES = [
     stopGraceMs: 0,
     startTimeoutMs: 1,
     runDirectory: null,
-    helpers: [{ name: 'h', argv: ['/h', 'x'], log: null }],
+    helpers: [{ name: 'h', argv: ['/h', 'x'], log: null, readOnlyPaths: ['/r'] }],
     connections: [{ path: '/p', descriptor: 3 }],
-    main: { name: 'm', argv: ['/m'], log: '/l' },
+    main: { name: 'm', argv: ['/m'], log: '/l', readOnlyPaths: [] },
   }),
 ].map((text) => Buffer.from(text));
 

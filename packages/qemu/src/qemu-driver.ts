@@ -17,7 +17,7 @@ import {
 import { ARCHITECTURES, type Availability, ZlayerError } from '@zlayer/runtime-core';
 import { type Accelerator, chooseAccelerator, hostArchitecture } from './accelerator.ts';
 import { FIRST_SHARE_DESCRIPTOR, qemuArguments, VSOCK_DESCRIPTOR } from './arguments.ts';
-import { virtiofsdArguments, virtiofsdKind, vsockArguments } from './helpers.ts';
+import { virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
 import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
 import { type MachineSockets, QemuVm } from './qemu-vm.ts';
 
@@ -117,10 +117,10 @@ export class QemuDriver implements VmDriver {
           argv: vsockArguments(vsockDevice, vsockDeviceSocket, sockets.vsock),
           log: log('vsock'),
         },
-        ...shares.map(({ tag, path }, index) => ({
-          name: `virtiofsd-${tag}`,
-          argv: virtiofsdArguments(kind, virtiofsd, shareSocket(index), path),
-          log: log(`virtiofsd-${tag}`),
+        ...shares.map((share, index) => ({
+          name: `virtiofsd-${share.tag}`,
+          ...virtiofsdProgram(kind, virtiofsd, shareSocket(index), share),
+          log: log(`virtiofsd-${share.tag}`),
         })),
       ],
       connections: [
