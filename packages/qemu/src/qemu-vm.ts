@@ -8,7 +8,7 @@ import {
   type VmState,
   type VsockListener,
 } from '@zlayer/host';
-import type { Cancellable } from '@zlayer/runtime-core';
+import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
 import { qmpCommand } from './qmp.ts';
 
 /** Where the sockets of one machine lie, in its run directory. */
@@ -38,7 +38,13 @@ export class QemuVm implements Vm {
     return this.#state;
   }
 
-  connect(port: number, options: Cancellable = {}): Promise<Socket> {
+  async connect(port: number, options: Cancellable = {}): Promise<Socket> {
+    // vhost-device-vsock takes no connection at all any more after one that was given up while the guest stood still.
+    if (this.#state === 'paused') {
+      throw new ZlayerError('CONFLICT', `cannot reach port ${port} of the guest: its machine is paused`, {
+        remedy: 'Resume it first.',
+      });
+    }
     return connectVsock(this.#sockets.vsock, port, options);
   }
 

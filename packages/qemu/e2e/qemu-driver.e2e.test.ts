@@ -1,0 +1,124 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runDirectory, type Vm, type VmConfig } from '@zlayer/host';
+import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { QemuDriver } from '../src/index.ts';
+import { machineProcesses, survivors } from './processes.ts';
+
+const READY = 1025;
+const CONTROL = 1024;
+
+describe('QemuDriver', () => {
+  const driver = new QemuDriver();
+  let directory: string;
+  let vm: Vm | undefined;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'zlayer-driver-'));
+    await mkdir(join(directory, 'share'));
+    await mkdir(join(directory, 'state'));
+  });
+  afterEach(async () => {
+    await vm?.kill();
+    vm = undefined;
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const configuration = async (change: Partial<VmConfig> = {}): Promise<VmConfig> => {
+    const { kernel, initramfs } = await resolveGuest({ architecture: 'arm64' });
+    return {
+      stateDirectory: join(directory, 'state'),
+      architecture: 'arm64',
+      kernel,
+      initramfs,
+      commandLine: [...kernelArguments('arm64'), 'rootfstag=rootfs', `zlayer.ready=${READY}`].join(' '),
+      cpus: 1,
+      memoryBytes: 256 * 1024 ** 2,
+      shares: [{ tag: 'rootfs', path: join(directory, 'share'), readOnly: true }],
+      disks: [],
+      network: { type: 'user' },
+      consoleFile: join(directory, 'state', 'console.log'),
+      onOwnerExit: 'stop',
+      ...change,
+    };
+  };
+
+  const boot = async (): Promise<Vm> => {
+    const ready = Promise.withResolvers<void>();
+    const listen = new Map([[READY, () => ready.resolve()]]);
+    vm = await driver.launch(await configuration(), { listen });
+    await ready.promise;
+    return vm;
+  };
+
+  it('launches, connects, pauses, resumes, is found again by its state directory, and kills', async () => {
+    const first = await boot();
+    (await first.connect(CONTROL)).destroy();
+    await expect(first.connect(4711)).rejects.toMatchObject({ code: 'NETWORK' });
+
+    const found = await driver.attach(join(directory, 'state'));
+    expect(found.state).toBe('running');
+    await found.pause();
+    expect(found.state).toBe('paused');
+    await expect(found.connect(CONTROL)).rejects.toMatchObject({ code: 'CONFLICT' });
+    await found.resume();
+    (await found.connect(CONTROL)).destroy();
+    // A press of the power button is the guest's to answer; this one has nobody who does.
+    await found.requestStop();
+    await delay(200);
+    expect(found.state).toBe('running');
+
+    const processes = await machineProcesses(join(directory, 'state'));
+    expect(await found.kill()).toMatchObject({ reason: 'stopped' });
+    expect(await first.exited).toMatchObject({ reason: 'stopped' });
+    expect(first.state).toBe('stopped');
+    expect(await survivors(processes)).toEqual([]);
+    const sockets = await runDirectory(join(directory, 'state'));
+    expect(await readdir(sockets)).toEqual([]);
+    await rm(sockets, { recursive: true });
+    expect((await (await driver.attach(join(directory, 'state'))).exited).reason).toBe('stopped');
+  });
+
+  it('shares a read-only directory from where it cannot be written, and keeps its sockets to the user', async () => {
+    await boot();
+    const status = JSON.parse(await readFile(join(directory, 'state', 'vm.json'), 'utf8'));
+    const { pid } = status.helpers.find(({ name }: { name: string }) => name === 'virtiofsd-rootfs');
+    const mounts = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map((line) => line.split(' '));
+    // virtiofsd has made the share its own root.
+    const root = mounts.find(([, , , , place]) => place === '/');
+    expect(root?.[3]).toBe(join(directory, 'share'));
+    expect(root?.[5]?.split(',')).toContain('ro');
+    await writeFile(join(directory, 'share', 'file'), 'the host itself can write\n');
+    const sockets = await runDirectory(join(directory, 'state'));
+    for (const path of [sockets, dirname(sockets)]) expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+
+  it.each([
+    ['a kernel that is not there', { kernel: '/nowhere/kernel' }],
+    ['a share that is not there', { shares: [{ tag: 'rootfs', path: '/nowhere', readOnly: false }] }],
+  ])('does not start with %s, says so, and leaves nothing', async (_, change) => {
+    const config = await configuration(change);
+    try {
+      vm = await driver.launch(config);
+      // QEMU itself may have started before it found the fault.
+      const exit = await vm.exited;
+      expect(exit.reason).not.toBe('stopped');
+      expect(exit.message).toMatch(/kernel|passwd/);
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'START_FAILED', message: expect.stringMatching(/nowhere|kernel|passwd/) });
+    }
+    const sockets = await runDirectory(config.stateDirectory);
+    expect(await readdir(sockets)).toEqual([]);
+    await rm(sockets, { recursive: true });
+  });
+
+  it('gives up a launch when asked to', async () => {
+    const controller = new AbortController();
+    const launch = driver.launch(await configuration(), { signal: controller.signal });
+    controller.abort(new Error('never mind'));
+    await expect(launch).rejects.toThrow('never mind');
+  });
+});
