@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { JsonFileLog, readJsonFileLog, type Vm, writeFileAtomic } from '@zlayer/host';
+import { JsonFileLog, readJsonFileLog, type Vm } from '@zlayer/host';
 import {
   type Cancellable,
   type ContainerId,
@@ -19,6 +19,7 @@ import {
 } from '@zlayer/runtime-core';
 import type { AgentSession } from './agent-session.ts';
 import { consoleTail } from './console-tail.ts';
+import { writeContainerRecord } from './container-record.ts';
 import { OutputChannel } from './output-channel.ts';
 import { Serial } from './serial.ts';
 
@@ -68,9 +69,13 @@ export class Container {
     this.#directory = directory;
   }
 
-  /** Makes the container's directory, which must not exist yet, and records the container in it. */
+  /**
+   * Makes the container's directory and records the container in it.
+   *
+   * @throws ZlayerError `ALREADY_EXISTS` when the directory is there.
+   */
   static async create(plan: ContainerPlan, directory: string): Promise<Container> {
-    await mkdir(directory, { mode: 0o700 });
+    await makeDirectory(plan.id, directory);
     try {
       const container = new Container(plan, directory);
       // The log is there from the beginning, so that it can be read and followed at any time.
@@ -263,13 +268,26 @@ export class Container {
     const { id, spec, image } = this.#plan;
     // One after the other, each with the state of its moment: an older one never replaces a newer one.
     await this.#records.run(() => {
-      const record = { version: 1, id, image, spec, state: this.#state };
-      return writeFileAtomic(join(this.#directory, 'container.json'), `${JSON.stringify(record, null, 2)}\n`);
+      return writeContainerRecord(this.#directory, { id, image, spec, state: this.#state });
     });
   }
 
   #conflict(what: string, remedy?: string): ZlayerError {
     const name = formatContainerId(this.#plan.id);
     return new ZlayerError('CONFLICT', `container ${name} ${what}`, { subject: name, remedy });
+  }
+}
+
+async function makeDirectory(id: ContainerId, directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+    const name = formatContainerId(id);
+    throw new ZlayerError('ALREADY_EXISTS', `container ${name} exists already, in ${directory}`, {
+      subject: name,
+      remedy: 'Remove it first, in the program that made it, or use another id.',
+      cause,
+    });
   }
 }

@@ -28,6 +28,7 @@ import {
   ZlayerError,
 } from '@zlayer/runtime-core';
 import { Container } from './container.ts';
+import { removeAbandoned } from './container-record.ts';
 import { ImageLibrary } from './image-library.ts';
 import { launchContainer } from './launch-container.ts';
 
@@ -85,6 +86,7 @@ export class LinuxVmRuntime implements Runtime {
     const { driver, cacheDir, startTimeoutMs = DEFAULT_START_TIMEOUT_MS } = this.#options;
     const directory = containerDirectory(this.#dataDir, this.name, id);
     await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
+    await removeAbandoned(driver, directory);
     const container = await Container.create(
       {
         id,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { QemuRuntime } from '../src/index.ts';
 import { isRunning, machineProcesses, survivors } from './processes.ts';
 
 describe('a program that is killed', () => {
@@ -33,6 +34,15 @@ describe('a program that is killed', () => {
       owner.kill('SIGKILL');
       await once(owner, 'exit');
       expect(await survivors(processes)).toEqual([]);
+
+      // What it has left does not stand in the way of the next program.
+      const id = { service: 'owned', replica: 0 };
+      await using runtime = new QemuRuntime({ dataDir });
+      await runtime.createContainer(id, { image: served.images.plain, command: { args: ['true'] } });
+      expect(await runtime.containerState(id)).toEqual({ status: 'pending' });
+      await using other = new QemuRuntime({ dataDir });
+      const again = other.createContainer(id, { image: served.images.plain, command: { args: ['true'] } });
+      await expect(again).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     } finally {
       owner.kill('SIGKILL');
     }
