@@ -32,6 +32,8 @@ export class AgentSession implements Disposable {
    */
   async run(request: MessageOf<'Run'>): Promise<number> {
     await this.#send(request);
+    // Nothing will be written to the workload, and a reader must not wait for it.
+    await this.#send({ type: 'StdinEof' });
     const { value: answer } = await this.#messages.next();
     if (answer?.type === 'Started') return answer.pid;
     if (answer?.type === 'Error') {

@@ -1,0 +1,14 @@
+#include "clock.h"
+
+#include <time.h>
+
+bool clock_set(int64_t unix_secs) {
+  struct timespec now = {.tv_sec = unix_secs};
+  return clock_settime(CLOCK_REALTIME, &now) == 0;
+}
+
+bool clock_set_from_launch(int64_t unix_secs) {
+  struct timespec since_boot = {0};
+  clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  return clock_set(unix_secs + since_boot.tv_sec);
+}

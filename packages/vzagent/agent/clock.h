@@ -1,0 +1,14 @@
+// The guest's wall clock.
+#ifndef VZAGENT_CLOCK_H
+#define VZAGENT_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Sets the clock to Unix seconds. Errno says why it failed.
+bool clock_set(int64_t unix_secs);
+
+// Sets the clock from the time of launch, to which the time since the kernel's start is added.
+bool clock_set_from_launch(int64_t unix_secs);
+
+#endif

@@ -1,0 +1,48 @@
+#include "cmdline.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The value when the word of `length` bytes at `word` is `key` and a value, or null.
+static const char *value_of(const char *word, size_t length, const char *key) {
+  size_t key_length = strlen(key);
+  return length >= key_length && memcmp(word, key, key_length) == 0 ? word + key_length : NULL;
+}
+
+static long long number(const char *value, const char *end, long long largest) {
+  char *stop;
+  errno = 0;
+  long long parsed = strtoll(value, &stop, 10);
+  if (errno == 0 && stop == end && stop != value && parsed > 0 && parsed <= largest) return parsed;
+  log_line("ignored on the kernel command line: not a number from 1 to %lld: %.*s", largest, (int)(end - value), value);
+  return 0;
+}
+
+static void take_word(const char *word, size_t length, struct cmdline *cmdline) {
+  const char *end = word + length, *value;
+  if ((value = value_of(word, length, "rootfstag=")) != NULL) {
+    if ((size_t)(end - value) >= sizeof cmdline->rootfs_tag) {
+      log_line("ignored on the kernel command line: rootfstag is longer than 36 bytes");
+      return;
+    }
+    memcpy(cmdline->rootfs_tag, value, (size_t)(end - value));
+    cmdline->rootfs_tag[end - value] = '\0';
+  } else if ((value = value_of(word, length, "zlayer.boottime=")) != NULL) {
+    cmdline->boot_time = number(value, end, INT64_MAX / 2);
+  } else if ((value = value_of(word, length, "zlayer.ready=")) != NULL) {
+    cmdline->ready_port = (uint32_t)number(value, end, UINT32_MAX - 1);
+  }
+}
+
+void cmdline_parse(const char *text, struct cmdline *cmdline) {
+  *cmdline = (struct cmdline){0};
+  while (*text != '\0') {
+    text += strspn(text, " \t\n");
+    size_t length = strcspn(text, " \t\n");
+    take_word(text, length, cmdline);
+    text += length;
+  }
+}

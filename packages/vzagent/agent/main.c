@@ -1,0 +1,63 @@
+// The guest's PID 1: boots what the kernel left to do, then serves the host.
+#include "children.h"
+#include "clock.h"
+#include "cmdline.h"
+#include "files.h"
+#include "listener.h"
+#include "log.h"
+#include "loop.h"
+#include "modules.h"
+#include "mounts.h"
+#include "network.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct cmdline read_cmdline(void) {
+  struct cmdline cmdline;
+  char *text = file_read("/proc/cmdline", NULL);
+  if (text == NULL) log_fatal("/proc/cmdline: %s", strerror(errno));
+  cmdline_parse(text, &cmdline);
+  free(text);
+  return cmdline;
+}
+
+static void protect_agent(void) {
+  struct rlimit files = {.rlim_cur = 65536, .rlim_max = 1048576};
+  if (!file_write("/proc/self/oom_score_adj", "-1000")) log_line("oom_score_adj: %s", strerror(errno));
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) log_line("RLIMIT_NOFILE: %s", strerror(errno));
+  reboot(RB_DISABLE_CAD);
+}
+
+// Until here nothing can be asked of the guest. The host may connect now; it is answered when the rest is done.
+static void become_reachable(const struct cmdline *cmdline) {
+  if (!loop_open()) log_fatal("event loop: %s", strerror(errno));
+  modules_load("/lib/modules/modules.load");
+  if (!listener_open()) log_fatal("cannot listen at vsock port %d: %s", AGENT_PORT, strerror(errno));
+  if (cmdline->ready_port != 0) listener_announce(cmdline->ready_port);
+}
+
+int main(void) {
+  if (getpid() != 1) {
+    log_line("this is the PID 1 of a zlayer guest; there is nothing to do for it here");
+    return 1;
+  }
+  mounts_own_root();
+  mounts_first();
+  struct cmdline cmdline = read_cmdline();
+  become_reachable(&cmdline);
+
+  if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %s", strerror(errno));
+  if (cmdline.rootfs_tag[0] == '\0') log_fatal("rootfstag= is not on the kernel command line");
+  protect_agent();
+  modules_load("/lib/modules/modules.late");
+  mounts_rest();
+  mounts_container_root(cmdline.rootfs_tag);
+  network_prepare();
+  if (!children_watch() || !listener_serve()) log_fatal("event loop: %s", strerror(errno));
+  loop_run();
+}
