@@ -22,6 +22,8 @@ const REQUIREMENTS = {
   umoci: ['umoci'],
   'erofs-utils': ['mkfs.erofs'],
   kmod: ['depmod'],
+  openssl: ['openssl'],
+  python3: ['python3'],
 };
 
 /** The one package that Debian 12 lacks; it needs nothing newer than Debian 12's libc. */
