@@ -22,6 +22,18 @@ export function hashFiles(files) {
   return hash.digest('hex');
 }
 
+/** The packages are optional, one set for each system, and npm says nothing when an optional package cannot be had. */
+function checkDelivery() {
+  if (existsSync(pnpmFolder) && (existsSync(nodeProgram) || ownNodeIsNewEnough())) return;
+  const { optionalDependencies } = JSON.parse(readFileSync(manifests[0], 'utf8'));
+  const wanted = [`node-${target}`, `@pnpm/exe.${target}`].filter((name) => name in optionalDependencies);
+  if (wanted.length === 0)
+    throw new SetupError(`this checkout can be built on Linux and on Macs with Apple silicon, not on ${target}`);
+  throw new SetupError(
+    `npm has not installed ${wanted.join(' and ')}. Check that this works: npm pack ${wanted[0]} (network, proxy, certificates).`,
+  );
+}
+
 export async function installToolchain() {
   const wanted = `${target} ${hashFiles(manifests)}`;
   await step('Install Node and pnpm from the npm registry', {
@@ -34,6 +46,7 @@ export async function installToolchain() {
         cwd: folder,
         quiet: true,
       });
+      checkDelivery();
       writeFileSync(stamp, wanted);
     },
   });
