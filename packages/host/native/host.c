@@ -302,6 +302,9 @@ int host_run(struct host *host) {
   host->start_deadline = now_ms() + host->config.start_timeout_ms;
   host->kill_main_at = -1;
   host->kill_helpers_at = -1;
+  /* Not open yet, and never if a helper cannot be started. */
+  host->connector.watch = -1;
+  host->connector.retry_at = -1;
   timestamp(host->started_at);
 
   const struct control_handler handler = {host, request_answer, request_client_gone};

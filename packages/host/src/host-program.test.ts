@@ -167,6 +167,15 @@ describe.for(builds)('$build', { timeout: 30_000, concurrent: true }, ({ build, 
     expect(made.processes()).toEqual([]);
   });
 
+  test('ends the helpers that run when one of them cannot be started', async () => {
+    await using made = fixture();
+    const helpers = [made.shell('first', FOREVER), { name: 'second', argv: ['/nowhere/helper'] }];
+    await expect(made.launch(made.config(FOREVER, { helpers }))).rejects.toThrow(
+      'second: cannot execute /nowhere/helper: No such file or directory',
+    );
+    expect(made.processes()).toEqual([]);
+  });
+
   test('kills main when a helper dies, and says which', async () => {
     await using made = fixture();
     const config = made.config(FOREVER, { helpers: [made.shell('share', `echo out of memory; exec ${FOREVER}`)] });
