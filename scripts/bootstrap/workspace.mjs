@@ -16,6 +16,13 @@ function filesBelow(folder) {
   });
 }
 
+function builtPackages() {
+  return readdirSync(packages).filter((name) => {
+    const manifest = join(packages, name, 'package.json');
+    return existsSync(manifest) && 'build' in (JSON.parse(readFileSync(manifest, 'utf8')).scripts ?? {});
+  });
+}
+
 function stampedStep(title, { stampName, state, products, work }) {
   const stamp = join(cache, 'stamps', stampName);
   return step(title, {
@@ -52,7 +59,7 @@ export async function buildWorkspace() {
   await stampedStep('Build the packages', {
     stampName: 'build',
     state,
-    products: () => readdirSync(packages).map((name) => join(packages, name, 'dist')),
+    products: () => builtPackages().map((name) => join(packages, name, 'dist')),
     work: () =>
       run('pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], {
         cwd: root,
