@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { run, SetupError, step } from './steps.mjs';
 
 /** Debian package → one of these files (absolute) or commands (bare) shows that it is there. */
-const REQUIREMENTS = {
+export const REQUIREMENTS = {
   'ca-certificates': ['/etc/ssl/certs/ca-certificates.crt'],
   gcc: ['cc'],
   'libc6-dev': ['/usr/include/stdio.h'],
@@ -41,14 +41,16 @@ function missingPackages() {
   return Object.keys(REQUIREMENTS).filter((name) => !REQUIREMENTS[name].some(isThere));
 }
 
-function whyNotApt() {
-  if (process.platform !== 'linux') return `this is ${process.platform}, not Debian`;
+/** Why packages cannot be installed from here; undefined when they can. */
+export function whyNotApt(platform = process.platform, user = process.getuid?.()) {
+  if (platform !== 'linux') return `this is ${platform}, not Debian`;
   if (!existsSync('/etc/debian_version') || !isThere('apt-get')) return 'this is not a Debian system';
-  if (process.getuid() !== 0) return 'only root may install packages';
+  if (user !== 0) return 'only root may install packages';
   return undefined;
 }
 
-function adviceFor(missing, reason) {
+/** The exact list of what to install by hand. */
+export function adviceFor(missing, reason) {
   const lines = missing.map((name) => `  ${name.padEnd(24)} (${REQUIREMENTS[name].join(' or ')})`);
   const stable = missing.filter((name) => name !== FROM_SID);
   const commands = [];

@@ -87,9 +87,9 @@ describe('QemuDriver', () => {
     const status = JSON.parse(await readFile(join(directory, 'state', 'vm.json'), 'utf8'));
     const { pid } = status.helpers.find(({ name }: { name: string }) => name === 'virtiofsd-rootfs');
     const mounts = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n').map((line) => line.split(' '));
-    // virtiofsd has made the share its own root.
+    // virtiofsd has made the share its own root. (Its path is told from the root of its file system.)
     const root = mounts.find(([, , , , place]) => place === '/');
-    expect(root?.[3]).toBe(join(directory, 'share'));
+    expect(root?.[3]?.endsWith(join(directory, 'share'))).toBe(true);
     expect(root?.[5]?.split(',')).toContain('ro');
     await writeFile(join(directory, 'share', 'file'), 'the host itself can write\n');
     const sockets = await runDirectory(join(directory, 'state'));
