@@ -10,7 +10,8 @@ import { writeImageLayout } from '../src/testing/index.ts';
 
 const run = promisify(execFile);
 const platform = { os: 'linux', architecture: 'amd64' };
-const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+/** The user to become, for a test that root runs. */
+const user = process.getuid?.() === 0 ? 65_534 : undefined;
 
 let directory: string;
 
@@ -38,12 +39,13 @@ test('an ordinary user unpacks an image as well, and learns what could not be ke
   const store = await ImageStore.open(join(directory, 'store'));
   await importLayout(join(directory, 'layout'), { store, platform, reference: 'a' });
   for (const path of ['', 'store', ...(await readdir(join(directory, 'store'))).map((name) => join('store', name))]) {
-    if (user.uid !== undefined) await chown(join(directory, path), user.uid, user.gid);
+    if (user !== undefined) await chown(join(directory, path), user, user);
   }
 
   const program = fileURLToPath(new URL('unpack-process.ts', import.meta.url));
   const parameters = [program, join(directory, 'store'), 'a', join(directory, 'unpacked')];
-  const { stdout } = await run(process.execPath, parameters, user);
+  if (user !== undefined) parameters.push(String(user));
+  const { stdout } = await run(process.execPath, parameters);
   const { rootfs, losses } = JSON.parse(stdout);
   expect(losses).toMatchObject({ xattrs: 1, devices: 1 });
   expect(losses.owners).toBeGreaterThan(0);
@@ -54,5 +56,5 @@ test('an ordinary user unpacks an image as well, and learns what could not be ke
   expect((await lstat(join(rootfs, 'run/fifo'))).isFIFO()).toBe(true);
   expect(await readFile(join(rootfs, 'closed/later'), 'utf8')).toBe('later');
   expect((await readdir(rootfs)).sort()).toEqual(['caps', 'closed', 'dev', 'run']);
-  expect((await stat(join(rootfs, 'caps'))).uid).toBe(user.uid ?? process.getuid?.());
+  expect((await stat(join(rootfs, 'caps'))).uid).toBe(user ?? process.getuid?.());
 });
