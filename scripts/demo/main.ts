@@ -65,7 +65,8 @@ const { values } = parseArgs({ options: { platform: { type: 'string' } } });
 try {
   process.exitCode = await demonstrate(values.platform);
 } catch (error) {
-  if (error instanceof ZlayerError) console.error([error.message, error.remedy].filter(Boolean).join('\n'));
+  if (error instanceof Error && error.name === 'AbortError') console.error('Interrupted; nothing is left running.');
+  else if (error instanceof ZlayerError) console.error([error.message, error.remedy].filter(Boolean).join('\n'));
   else console.error(error);
   process.exitCode = 1;
 }

@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runDirectory, type Vm, type VmConfig } from '@zlayer/host';
+import { removeRunDirectory, runDirectory, type Vm, type VmConfig } from '@zlayer/host';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { QemuDriver } from '../src/index.ts';
@@ -46,6 +46,15 @@ describe('QemuDriver', () => {
     };
   };
 
+  /** The place for sockets is empty, because it is new. */
+  const expectNoSockets = async (stateDirectory: string): Promise<void> => {
+    const before = await readdir(dirname(await runDirectory('another machine')));
+    const sockets = await runDirectory(stateDirectory);
+    expect(before).not.toContain(basename(sockets));
+    await removeRunDirectory(sockets);
+    await removeRunDirectory(await runDirectory('another machine'));
+  };
+
   const boot = async (): Promise<Vm> => {
     const ready = Promise.withResolvers<void>();
     const listen = new Map([[READY, () => ready.resolve()]]);
@@ -76,10 +85,9 @@ describe('QemuDriver', () => {
     expect(await first.exited).toMatchObject({ reason: 'stopped' });
     expect(first.state).toBe('stopped');
     expect(await survivors(processes)).toEqual([]);
-    const sockets = await runDirectory(join(directory, 'state'));
-    expect(await readdir(sockets)).toEqual([]);
-    await rm(sockets, { recursive: true });
     expect((await (await driver.attach(join(directory, 'state'))).exited).reason).toBe('stopped');
+    await expectNoSockets(join(directory, 'state'));
+    await expect(driver.attach(join(directory, 'share'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('shares a read-only directory from where it cannot be written, and keeps its sockets to the user', async () => {
@@ -110,15 +118,15 @@ describe('QemuDriver', () => {
     } catch (error) {
       expect(error).toMatchObject({ code: 'START_FAILED', message: expect.stringMatching(/nowhere|kernel|passwd/) });
     }
-    const sockets = await runDirectory(config.stateDirectory);
-    expect(await readdir(sockets)).toEqual([]);
-    await rm(sockets, { recursive: true });
+    await expectNoSockets(config.stateDirectory);
   });
 
   it('gives up a launch when asked to', async () => {
     const controller = new AbortController();
-    const launch = driver.launch(await configuration(), { signal: controller.signal });
+    const config = await configuration();
+    const launch = driver.launch(config, { signal: controller.signal });
     controller.abort(new Error('never mind'));
     await expect(launch).rejects.toThrow('never mind');
+    await expectNoSockets(config.stateDirectory);
   });
 });

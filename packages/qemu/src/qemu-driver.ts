@@ -6,6 +6,7 @@ import {
   type LaunchOptions,
   launchHost,
   listenVsock,
+  readJsonFile,
   removeRunDirectory,
   runDirectory,
   type Vm,
@@ -87,7 +88,8 @@ export class QemuDriver implements VmDriver {
   }
 
   async attach(stateDirectory: string): Promise<Vm> {
-    const sockets = socketsIn(await runDirectory(stateDirectory));
+    const { runDirectory: directory } = await readHostConfig(stateDirectory);
+    const sockets = socketsIn(directory);
     const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
     return new QemuVm(host, sockets);
   }
@@ -148,4 +150,13 @@ function socketsIn(directory: string): MachineSockets {
 
 async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
   await Promise.all(listeners.map((listener) => listener.close()));
+}
+
+/** What the machine's host program was told. The run directory is not made anew: it is gone when the machine is. */
+async function readHostConfig(stateDirectory: string): Promise<{ runDirectory: string }> {
+  const config = (await readJsonFile(join(stateDirectory, 'host-config.json'))) as
+    | { runDirectory?: unknown }
+    | undefined;
+  if (typeof config?.runDirectory === 'string') return { runDirectory: config.runDirectory };
+  throw new ZlayerError('NOT_FOUND', `no machine was launched in ${stateDirectory}`, { subject: stateDirectory });
 }
