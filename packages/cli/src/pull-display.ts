@@ -49,7 +49,8 @@ export class PullDisplay implements Disposable {
     const now = performance.now();
     if (!this.#target || (!isLast && now - this.#drawnAt < REDRAW_MS)) return;
     this.#drawnAt = now;
-    const width = this.#target.columns ?? 80;
+    // A terminal that does not know its width says 0.
+    const width = this.#target.columns || 80;
     const lines = [...this.#blobs.values()].map((blob) => `\r\x1b[2K${describe(blob).slice(0, width - 1)}\n`);
     const up = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A` : '';
     this.#target.write(up + lines.join(''));
