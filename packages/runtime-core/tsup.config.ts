@@ -1,3 +1,9 @@
 import { defineConfig } from 'tsup';
 
-export default defineConfig({ entry: ['src/index.ts'], format: ['esm'], dts: true, target: 'node22', clean: true });
+export default defineConfig({
+  entry: { index: 'src/index.ts', conformance: 'src/conformance/index.ts', fake: 'src/fake/index.ts' },
+  format: ['esm'],
+  dts: true,
+  target: 'node22',
+  clean: true,
+});

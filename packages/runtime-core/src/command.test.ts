@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergeCommand, mergeEnv } from './command.ts';
+import { mergeCommand, mergeEnv, shellForm } from './command.ts';
 
 describe('mergeCommand', () => {
   const both = { entrypoint: ['/entry', '-e'], command: ['default'] };
@@ -18,7 +18,23 @@ describe('mergeCommand', () => {
   });
 
   it.each([
+    ['no entrypoint, a shell command', undefined, shellForm('cmd p1'), ['/bin/sh', '-c', 'cmd p1']],
+    ['no entrypoint, a command', undefined, ['cmd', 'p1'], ['cmd', 'p1']],
+    ['an entrypoint alone', ['entry', 'p1'], undefined, ['entry', 'p1']],
+    ['an entrypoint and a command', ['entry', 'p1'], ['cmd', 'p1'], ['entry', 'p1', 'cmd', 'p1']],
+    ['an entrypoint and a shell command', ['entry'], shellForm('cmd'), ['entry', '/bin/sh', '-c', 'cmd']],
+    ['a shell entrypoint alone', shellForm('entry p1'), undefined, ['/bin/sh', '-c', 'entry p1']],
+    ['a shell entrypoint and a command', shellForm('entry'), ['cmd'], ['/bin/sh', '-c', 'entry', 'cmd']],
+    ['an entrypoint cleared with an empty word', [''], ['cmd'], ['cmd']],
+  ])('starts the same from an image and from a spec: %s', (_, entrypoint, command, argv) => {
+    expect(mergeCommand({ entrypoint, command })).toEqual(argv);
+    expect(mergeCommand({ command: ['unused'] }, { entrypoint: entrypoint ?? [], args: command })).toEqual(argv);
+  });
+
+  it.each([
     [{}, {}],
+    [{ command: [''] }, {}],
+    [both, { entrypoint: [''] }],
     [both, { entrypoint: [] }],
     [{ entrypoint: [], command: [] }, { args: [] }],
   ])('is an error when nothing is left to start: %j with %j', (image, override) => {

@@ -16,6 +16,11 @@ export interface CommandOverride {
   args?: readonly string[] | undefined;
 }
 
+/** A command written as one text is run by the container's shell: `/bin/sh -c` and the text. */
+export function shellForm(script: string): ['/bin/sh', '-c', string] {
+  return ['/bin/sh', '-c', script];
+}
+
 /**
  * The arguments of the process to start, by the rule of Docker and of the OCI image specification: the entrypoint,
  * followed by the arguments; an entrypoint given by the spec drops the image's default command as well.
@@ -23,10 +28,10 @@ export interface CommandOverride {
  * @throws ZlayerError `INVALID_SPEC` when nothing is left to start.
  */
 export function mergeCommand(image: ImageDefaults, override: CommandOverride = {}): string[] {
-  const entrypoint = override.entrypoint ?? image.entrypoint ?? [];
+  const entrypoint = withoutEmptyWord(override.entrypoint ?? image.entrypoint ?? []);
   const args = override.args ?? (override.entrypoint === undefined ? image.command : undefined) ?? [];
   const argv = [...entrypoint, ...args];
-  if (argv.length === 0) {
+  if (!argv[0]) {
     throw new ZlayerError(
       'INVALID_SPEC',
       'there is no command to run: the image names none and neither does the spec',
@@ -36,6 +41,11 @@ export function mergeCommand(image: ImageDefaults, override: CommandOverride = {
     );
   }
   return argv;
+}
+
+/** `[""]` is how Docker's command line clears an entrypoint. */
+function withoutEmptyWord(entrypoint: readonly string[]): readonly string[] {
+  return entrypoint.length === 1 && entrypoint[0] === '' ? [] : entrypoint;
 }
 
 /**

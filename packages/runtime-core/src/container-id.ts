@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { ZlayerError } from './errors.ts';
+import { quote, subjectOf } from './quote.ts';
 
 /** A container is one replica of a service. */
 export interface ContainerId {
@@ -20,4 +22,19 @@ export const containerIdSchema = z.strictObject({
 /** How an id is shown, and how its directory is called: `service-replica`. */
 export function formatContainerId(id: ContainerId): string {
   return `${id.service}-${id.replica}`;
+}
+
+/**
+ * Reads what {@link formatContainerId} writes: `web-0`, `my-service-12`.
+ *
+ * @throws ZlayerError `INVALID_SPEC`
+ */
+export function parseContainerId(text: string): ContainerId {
+  const match = /^(.{1,63})-(0|[1-9]\d{0,9})$/.exec(text);
+  const id = containerIdSchema.safeParse({ service: match?.[1], replica: Number(match?.[2]) });
+  if (id.success) return id.data;
+  throw new ZlayerError('INVALID_SPEC', `${quote(text)} is not a container id`, {
+    subject: subjectOf(text),
+    remedy: 'Use the name of a service and the number of a replica, such as web-0.',
+  });
 }

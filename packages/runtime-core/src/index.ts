@@ -1,31 +1,106 @@
 export type { Availability } from './availability.ts';
-export { type CommandOverride, type ImageDefaults, mergeCommand, mergeEnv } from './command.ts';
-export { type ContainerId, containerIdSchema, formatContainerId } from './container-id.ts';
-export type { ContainerState, ExitResult } from './container-state.ts';
-export { type ErrorCode, ZlayerError, type ZlayerErrorOptions } from './errors.ts';
-export { parseMemory } from './memory.ts';
-export { ARCHITECTURES, type Architecture, formatPlatform, type Platform, parsePlatform } from './platform.ts';
+export { BaseRuntime } from './base-runtime.ts';
+export type { Cancellable } from './cancellable.ts';
+export type { RuntimeCapabilities } from './capabilities.ts';
+export { type CommandOverride, type ImageDefaults, mergeCommand, mergeEnv, shellForm } from './command.ts';
+export { Container, type RunOptions, run } from './container.ts';
+export { type ContainerId, containerIdSchema, formatContainerId, parseContainerId } from './container-id.ts';
+export type { ContainerReference } from './container-reference.ts';
+export {
+  type ContainerState,
+  type ContainerStatus,
+  type ExitResult,
+  isActive,
+  STATE_TRANSITIONS,
+} from './container-state.ts';
+export { parseDuration } from './duration.ts';
+export type { ErrorData } from './error-data.ts';
+export { errorFromJSON } from './error-from-json.ts';
+export {
+  AlreadyExistsError,
+  ConflictError,
+  CreateFailedError,
+  ERROR_CLASSES,
+  ERROR_CODES,
+  type ErrorClass,
+  type ErrorCode,
+  type ErrorOf,
+  InternalError,
+  InvalidSpecError,
+  isErrorCode,
+  isZlayerError,
+  NetworkError,
+  NotFoundError,
+  PullFailedError,
+  StartFailedError,
+  TimedOutError,
+  UnavailableError,
+  UnsupportedError,
+  ZlayerError,
+  type ZlayerErrorOptions,
+} from './errors.ts';
+export { EventBroadcast } from './event-broadcast.ts';
+export type { RuntimeEvent, RuntimeEventType } from './events.ts';
 export type {
-  Cancellable,
-  ContainerSummary,
-  LogChunk,
-  LogOptions,
-  OutputChunk,
+  BufferedExecOptions,
+  ExecOptions,
+  ExecProcess,
+  ExecResult,
+  StreamingExecOptions,
+  TerminalSize,
+} from './exec.ts';
+export { type ImageReferenceCandidatesOptions, imageReferenceCandidates } from './image-reference-candidates.ts';
+export type {
+  ImageDetails,
+  ImageSummary,
+  PruneReport,
   PulledImage,
   PullOptions,
   PullProgress,
+  PushOptions,
   RegistryCredentials,
-  Runtime,
-  StartReport,
-} from './runtime.ts';
+} from './images.ts';
+export { ISOLATION_LABEL, RUNTIME_LABEL, VZ_USER_LABEL } from './labels.ts';
+export { parseMemory } from './memory.ts';
+export type { OverlayAttachKind, OverlayConfig, OverlayPeer, PublishedPort } from './network.ts';
+export type { LogChunk, LogOptions, OutputChunk } from './output.ts';
+export { ARCHITECTURES, type Architecture, formatPlatform, type Platform, parsePlatform } from './platform.ts';
 export {
+  DEFAULT_HOST_ADDRESS,
+  formatPortMapping,
+  PORT_PROTOCOLS,
+  type PortMapping,
+  type PortProtocol,
+  parsePortMapping,
+} from './port-mapping.ts';
+export { pseudoPid } from './pseudo-pid.ts';
+export type {
+  ContainerDetails,
+  ContainerSummary,
+  CreatedContainer,
+  FileStatus,
+  Runtime,
+  WaitCondition,
+  WaitOptions,
+} from './runtime.ts';
+export { LINUX_CAPABILITIES, type LinuxCapability, parseLinuxCapability } from './service-spec/linux-capabilities.ts';
+export type { SpecProblem } from './service-spec/problems.ts';
+export type { StorageMount, StorageType } from './service-spec/storage.ts';
+export {
+  type InvalidServiceSpecError,
+  NETWORK_MODES,
+  type NetworkMode,
   PULL_POLICIES,
   type PullPolicy,
   parseServiceSpec,
   platformOf,
   type ServiceSpec,
   type ServiceSpecInput,
+  SOURCE_POLICIES,
+  type SourcePolicy,
   serviceSpecSchema,
 } from './service-spec.ts';
-export { type SignalName, signalName, signalNumber, signalOfExitCode } from './signals.ts';
+export { exitCodeOfSignal, type SignalName, signalName, signalNumber, signalOfExitCode } from './signals.ts';
+export { START_STAGES, type StartReport, type StartStage } from './start-report.ts';
+export type { ContainerStats, ProcessEntry } from './stats.ts';
 export { type Principal, parseUser, type UserReference } from './user.ts';

@@ -39,6 +39,10 @@ describe('parseMemory', () => {
     );
   });
 
+  it('does not repeat a text of any length in its error', () => {
+    expect(() => parseMemory('x'.repeat(1_000_000))).toThrow(/^.{1,200}$/);
+  });
+
   it('reads back every whole number of bytes', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (bytes) => {

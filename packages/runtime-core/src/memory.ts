@@ -1,4 +1,5 @@
 import { ZlayerError } from './errors.ts';
+import { quote, subjectOf } from './quote.ts';
 
 const UNITS: Readonly<Record<string, bigint>> = {
   '': 1n,
@@ -30,8 +31,8 @@ const UNITS: Readonly<Record<string, bigint>> = {
  */
 export function parseMemory(amount: string | number): number {
   const refuse = (why: string): never => {
-    throw new ZlayerError('INVALID_SPEC', `${JSON.stringify(amount)} is not an amount of memory: ${why}`, {
-      subject: String(amount),
+    throw new ZlayerError('INVALID_SPEC', `${quote(amount)} is not an amount of memory: ${why}`, {
+      subject: subjectOf(amount),
       remedy: 'Use a whole number of bytes, or a number with a unit such as 512Mi or 2Gi.',
     });
   };

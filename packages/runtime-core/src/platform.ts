@@ -1,4 +1,5 @@
 import { ZlayerError } from './errors.ts';
+import { quote, subjectOf } from './quote.ts';
 
 /** The architectures that guests have, by the names that OCI images use. */
 export const ARCHITECTURES = ['amd64', 'arm64'] as const;
@@ -30,8 +31,8 @@ export function parsePlatform(text: string): Platform {
   const rest = lower.startsWith('linux/') ? lower.slice('linux/'.length) : lower;
   const architecture = Object.hasOwn(SPELLINGS, rest) ? SPELLINGS[rest] : undefined;
   if (architecture) return { os: 'linux', architecture };
-  throw new ZlayerError('INVALID_SPEC', `unknown platform ${JSON.stringify(text)}`, {
-    subject: text,
+  throw new ZlayerError('INVALID_SPEC', `unknown platform ${quote(text)}`, {
+    subject: subjectOf(text),
     remedy: 'Use linux/amd64 or linux/arm64.',
   });
 }

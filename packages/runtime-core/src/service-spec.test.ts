@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { containerIdSchema, formatContainerId } from './container-id.ts';
+import { containerIdSchema, formatContainerId, parseContainerId } from './container-id.ts';
 import { ZlayerError } from './errors.ts';
 import { parsePlatform } from './platform.ts';
 import { parseServiceSpec, platformOf } from './service-spec.ts';
@@ -9,9 +10,25 @@ describe('parseServiceSpec', () => {
     expect(parseServiceSpec({ image: 'alpine' })).toEqual({
       image: 'alpine',
       pullPolicy: 'ifNotPresent',
+      sourcePolicy: 'any',
+      rootfs: { type: 'erofs' },
       command: {},
       env: {},
-      resources: { cpu: 1, memory: '512Mi' },
+      labels: {},
+      resources: { cpu: 1, memory: '512Mi', ulimits: {} },
+      storage: [],
+      ports: [],
+      endpoints: [],
+      networkMode: 'default',
+      dns: { servers: [], search: [] },
+      extraHosts: {},
+      readOnlyRoot: false,
+      capabilities: { add: [], drop: [] },
+      init: true,
+      lifecycle: { deleteOnExit: false, onOwnerExit: 'stop', restart: { policy: 'no', backoff: 100 } },
+      stopGracePeriod: 10_000,
+      tty: false,
+      openStdin: false,
     });
   });
 
@@ -60,6 +77,21 @@ describe('platforms', () => {
 });
 
 describe('container ids', () => {
+  it.each(['web', 'my-service-2', 'a.b_c', '0-0'])('are read back as they are shown: %s', (service) => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0xffff_ffff }), (replica) => {
+        expect(parseContainerId(formatContainerId({ service, replica }))).toEqual({ service, replica });
+      }),
+    );
+  });
+
+  it.each(['', 'web', 'web-', '-0', 'web-01', 'web--1', 'web-1x', 'web-4294967296', '../x-0', 'a b-0', 'web-0\n'])(
+    'are not read into %j',
+    (text) => {
+      expect(() => parseContainerId(text)).toThrow(expect.objectContaining({ code: 'INVALID_SPEC' }));
+    },
+  );
+
   it('are shown as service-replica', () => {
     expect(formatContainerId({ service: 'web', replica: 3 })).toBe('web-3');
   });

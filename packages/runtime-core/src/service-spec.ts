@@ -1,85 +1,144 @@
 import { z } from 'zod';
-import { ZlayerError } from './errors.ts';
-import { parseMemory } from './memory.ts';
+import { type ErrorOf, InvalidSpecError } from './errors.ts';
 import { type Platform, parsePlatform } from './platform.ts';
+import { canonicalKeys } from './service-spec/canonical-keys.ts';
+import { checkedBy, parsedBy } from './service-spec/checked-by.ts';
+import { command } from './service-spec/command.ts';
+import { healthCheck } from './service-spec/health-check.ts';
+import { lifecycle } from './service-spec/lifecycle.ts';
+import { MAX_ITEMS, MAX_PROBLEMS } from './service-spec/limits.ts';
+import { parseLinuxCapability } from './service-spec/linux-capabilities.ts';
+import { messages } from './service-spec/messages.ts';
+import { endpoint, portMapping, refuseEqualHostPorts, refuseEqualNames } from './service-spec/ports.ts';
+import { describeProblems, problemsOf, type SpecProblem } from './service-spec/problems.ts';
+import { resources } from './service-spec/resources.ts';
+import { duration, size } from './service-spec/scalars.ts';
+import { refuseEqualTargets, storageMount } from './service-spec/storage.ts';
+import { domainName, ipAddress, withoutNul } from './service-spec/text.ts';
 import { signalNumber } from './signals.ts';
 import { parseUser } from './user.ts';
 
-/** Turns the typed error of one of our parsers into an issue at the place in the document where the value stands. */
-function checkedBy<T>(parse: (value: T) => unknown) {
-  return (context: z.core.ParsePayload<T>): void => {
-    try {
-      parse(context.value);
-    } catch (error) {
-      const { message, remedy } = error as ZlayerError;
-      context.issues.push({
-        code: 'custom',
-        input: context.value,
-        message: remedy ? `${message}. ${remedy}` : message,
-      });
-    }
-  };
-}
-
-const withoutNul = (what: string) => z.string().refine((text) => !text.includes('\0'), `${what} may not contain NUL`);
-const argument = withoutNul('an argument');
-const variableName = z.string().regex(/^[^=\0]+$/, 'the name of a variable is not empty and has no "=" and no NUL');
-
-/** When to ask the registry for an image: before every start, only when it is not there yet, or not at all. */
-export const PULL_POLICIES = ['always', 'ifNotPresent', 'never'] as const;
+/**
+ * When to ask the registry for an image: before every start; then too, but do with the one that is there when the
+ * registry cannot be reached or has none newer; only when it is not there yet; or not at all.
+ */
+export const PULL_POLICIES = ['always', 'newer', 'ifNotPresent', 'never'] as const;
 export type PullPolicy = (typeof PULL_POLICIES)[number];
 
-/** What to run and how. Everything but the image has a default. */
+/** Where an image may come from: from anywhere; only what was built, loaded or tagged here; only a registry's. */
+export const SOURCE_POLICIES = ['any', 'local', 'registry'] as const;
+export type SourcePolicy = (typeof SOURCE_POLICIES)[number];
+
+/** How a container is connected: as the runtime does by default; not at all; or with the host's own interfaces. */
+export const NETWORK_MODES = ['default', 'none', 'host'] as const;
+export type NetworkMode = (typeof NETWORK_MODES)[number];
+
+const variableName = z.string().regex(/^[^=\0]+$/, 'the name of a variable is not empty and has no "=" and no NUL');
+const labelName = z
+  .string()
+  .max(1024, 'the name of a label has at most 1024 characters')
+  .regex(/^[^\s\0]+$/, 'the name of a label is not empty and has no white space and no NUL');
+const capabilities = z
+  .array(z.string().transform(parsedBy(parseLinuxCapability)))
+  .max(MAX_ITEMS)
+  .default([]);
+
+/**
+ * What to run and how. Everything but the image has a default. This is the schema in camelCase; `parseServiceSpec` reads
+ * snake_case too, and names misspelt keys.
+ */
 export const serviceSpecSchema = z.strictObject({
   /** Image reference: `alpine`, `ghcr.io/owner/name:1.2`, `host:5000/name@sha256:…`. */
-  image: z.string().min(1),
+  image: z
+    .string()
+    .min(1, 'the reference of an image is not empty')
+    .max(1024, 'the reference of an image has at most 1024 characters')
+    .regex(/^[^\s\0]*$/, 'the reference of an image has no white space'),
   /** `linux/amd64` or `linux/arm64`. Default: the host's own architecture. */
   platform: z.string().check(checkedBy(parsePlatform)).optional(),
+  /** Default: `ifNotPresent`. */
   pullPolicy: z.enum(PULL_POLICIES).default('ifNotPresent'),
-  command: z
+  /** Default: `any`. */
+  sourcePolicy: z.enum(SOURCE_POLICIES).default('any'),
+  rootfs: z
     .strictObject({
-      /** Replaces the image's entrypoint, and drops its default command. */
-      entrypoint: z.array(argument).optional(),
-      /** Replaces the image's default command. */
-      args: z.array(argument).optional(),
-      /** Absolute path in the container; it is created when missing. Default: the image's, or `/`. */
-      workdir: withoutNul('a directory').startsWith('/', 'the working directory is an absolute path').optional(),
+      /** The image as a block device, or as a directory that is shared with the guest. Default: `erofs`. */
+      type: z.enum(['erofs', 'virtiofs']).default('erofs'),
+      /** The most that may be written over the image: bytes, or `2Gi`. Default: the runtime's. */
+      size: size.optional(),
     })
     .prefault({}),
+  command: command.prefault({}),
   /** Variables to set over the image's. */
   env: z.record(variableName, withoutNul('the value of a variable')).default({}),
   /** `user`, `uid`, `user:group` or `uid:gid`. Default: the image's. */
   user: z.string().check(checkedBy(parseUser)).optional(),
-  resources: z
+  /** Default: made of the container's id. */
+  hostname: domainName('a host name', 64).optional(),
+  /** For whoever reads them; some choose the runtime, see `ISOLATION_LABEL`. */
+  labels: z.record(labelName, withoutNul('the value of a label')).default({}),
+  resources: resources.prefault({}),
+  /** What is mounted into the container. No two have the same target. */
+  storage: z.array(storageMount).max(MAX_ITEMS).check(refuseEqualTargets).default([]),
+  /** Ports of the container that the host has as well. No two take the same port of the host. */
+  ports: z.array(portMapping).max(MAX_ITEMS).check(refuseEqualHostPorts).default([]),
+  /** What the service offers to others. No two have the same name. */
+  endpoints: z.array(endpoint).max(MAX_ITEMS).check(refuseEqualNames).default([]),
+  /** Default: `default`. */
+  networkMode: z.enum(NETWORK_MODES).default('default'),
+  /** What `/etc/resolv.conf` says. Default: the runtime's. */
+  dns: z
     .strictObject({
-      /** CPUs of the guest. A fraction is rounded up to whole virtual CPUs. Default: 1. */
-      cpu: z.number().positive().max(1024).default(1),
-      /** Memory of the guest: bytes, or `512Mi`, `2Gi`. Default: `512Mi`. */
-      memory: z.union([z.string(), z.number()]).check(checkedBy(parseMemory)).default('512Mi'),
+      /** IP addresses. */
+      servers: z.array(ipAddress).max(16).default([]),
+      /** Domains in which names without a dot are looked up. */
+      search: z.array(domainName('a domain', 253)).max(32).default([]),
     })
     .prefault({}),
+  /** Further lines of `/etc/hosts`: an IP address for each name. */
+  extraHosts: z.record(domainName('the name of a host', 253), ipAddress).default({}),
+  /** Let nothing be written outside of what is mounted. Default: false. */
+  readOnlyRoot: z.boolean().default(false),
+  /** Capabilities of Linux to give and to take, over the runtime's choice: `NET_ADMIN`, `CAP_NET_ADMIN`, `ALL`. */
+  capabilities: z.strictObject({ add: capabilities, drop: capabilities }).prefault({}),
+  /** Run the workload under an init that reaps orphans and passes signals on. Default: true. */
+  init: z.boolean().default(true),
+  lifecycle: lifecycle.prefault({}),
+  /** Default: none. */
+  healthCheck: healthCheck.optional(),
   /** What asks the workload to end. Default: the image's, or SIGTERM. */
   stopSignal: z.union([z.string(), z.number()]).check(checkedBy(signalNumber)).optional(),
+  /** How long it may take to end before SIGKILL, in milliseconds or as text such as `1m30s`. Default: 10 000. */
+  stopGracePeriod: duration.default(10_000),
+  /** Give the workload a terminal. Default: false. */
+  tty: z.boolean().default(false),
+  /** Keep its standard input open, so that it can be written to. Default: false. */
+  openStdin: z.boolean().default(false),
 });
 
 /** A spec as a caller writes it. */
 export type ServiceSpecInput = z.input<typeof serviceSpecSchema>;
-/** A spec with its defaults filled in. */
+/** A spec with its defaults filled in, lengths of time in milliseconds, and the short forms written out. */
 export type ServiceSpec = z.output<typeof serviceSpecSchema>;
 
+/** What {@link parseServiceSpec} throws: the problems are at most 50, however bad the document is. */
+export type InvalidServiceSpecError = ErrorOf<'INVALID_SPEC'> & { readonly problems: readonly SpecProblem[] };
+
 /**
- * Checks a spec and fills in its defaults.
+ * Checks a spec and fills in its defaults. Its keys are read in camelCase and in snake_case, so that an object from a
+ * YAML file does; a spec that was parsed before comes out as it was.
  *
- * @throws ZlayerError `INVALID_SPEC` that names every problem and where it is.
+ * @throws ZlayerError `INVALID_SPEC` that names every problem and where it is, also as `problems`. What lies between
+ *   values, such as a port that is given twice, is looked at when the values themselves are right.
  */
 export function parseServiceSpec(input: unknown): ServiceSpec {
-  const result = serviceSpecSchema.safeParse(input);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => {
-    const place = path.map(String).join('.');
-    return place ? `${place}: ${message}` : message;
-  });
-  throw new ZlayerError('INVALID_SPEC', `the service spec is invalid: ${problems.join('; ')}`, { cause: result.error });
+  const { document, problems } = canonicalKeys(serviceSpecSchema, input);
+  const result = serviceSpecSchema.safeParse(document, { error: messages });
+  if (result.success && problems.length === 0) return result.data;
+  const all = [...problems, ...problemsOf(result.error?.issues ?? [])].slice(0, MAX_PROBLEMS);
+  throw Object.assign(new InvalidSpecError(`the service spec is invalid: ${describeProblems(all)}`), {
+    problems: all,
+  }) satisfies InvalidServiceSpecError;
 }
 
 /** The platform that a spec asks for, or the given one. */

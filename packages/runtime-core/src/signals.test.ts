@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ZlayerError } from './errors.ts';
-import { signalName, signalNumber, signalOfExitCode } from './signals.ts';
+import { exitCodeOfSignal, signalName, signalNumber, signalOfExitCode } from './signals.ts';
 
 describe('signalNumber', () => {
   it.each([
@@ -55,5 +55,21 @@ describe('signalOfExitCode', () => {
     expect(signalOfExitCode(128)).toBeUndefined();
     expect(signalOfExitCode(255)).toBeUndefined();
     expect(signalOfExitCode(0)).toBeUndefined();
+  });
+});
+
+describe('exitCodeOfSignal', () => {
+  it('gives back the signal that ended a process, for every signal, with and without SIG', () => {
+    for (let number = 1; number <= 64; number += 1) {
+      expect(signalOfExitCode(exitCodeOfSignal(number))).toBe(number);
+      const name = signalName(number);
+      if (name === undefined) continue;
+      expect(exitCodeOfSignal(name)).toBe(128 + number);
+      expect(exitCodeOfSignal(name.slice('SIG'.length).toLowerCase())).toBe(128 + number);
+    }
+  });
+
+  it('gives no code for what is no signal', () => {
+    expect(() => exitCodeOfSignal('SIGNOPE')).toThrow(expect.objectContaining({ code: 'INVALID_SPEC' }));
   });
 });

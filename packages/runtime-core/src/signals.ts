@@ -1,4 +1,5 @@
 import { ZlayerError } from './errors.ts';
+import { quote, subjectOf } from './quote.ts';
 
 /**
  * Signal numbers of Linux on x86-64 and arm64 (`man 7 signal`). Workloads run on Linux whatever the host is, so the
@@ -66,8 +67,8 @@ export function signalNumber(signal: string | number): number {
   const text = String(signal).trim().toUpperCase();
   const number = /^\d{1,2}$/.test(text) ? Number(text) : byName(text);
   if (number === undefined || number < 1 || number > LAST) {
-    throw new ZlayerError('INVALID_SPEC', `unknown signal ${JSON.stringify(signal)}`, {
-      subject: String(signal),
+    throw new ZlayerError('INVALID_SPEC', `unknown signal ${quote(signal)}`, {
+      subject: subjectOf(signal),
       remedy: 'Use a Linux signal such as SIGTERM, KILL, SIGRTMIN+1 or a number from 1 to 64.',
     });
   }
@@ -85,4 +86,13 @@ export function signalName(number: number): string | undefined {
 /** The signal that an exit code of 128 + N stands for, or `undefined` for an ordinary exit code. */
 export function signalOfExitCode(code: number): number | undefined {
   return code > 128 && code <= 128 + LAST ? code - 128 : undefined;
+}
+
+/**
+ * The exit code of a process that a signal ended: 128 + N.
+ *
+ * @throws ZlayerError `INVALID_SPEC` for what is no Linux signal.
+ */
+export function exitCodeOfSignal(signal: string | number): number {
+  return 128 + signalNumber(signal);
 }

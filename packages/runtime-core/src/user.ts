@@ -1,4 +1,5 @@
 import { ZlayerError } from './errors.ts';
+import { quote, subjectOf } from './quote.ts';
 
 /** A user or group as an image or a spec names it: an id, or a name to look up in the container. */
 export type Principal = { id: number } | { name: string };
@@ -18,8 +19,8 @@ function principal(text: string, whole: string): Principal {
   } else if (/^[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?$/.test(text)) {
     return { name: text };
   }
-  throw new ZlayerError('INVALID_SPEC', `${JSON.stringify(whole)} is not a user`, {
-    subject: whole,
+  throw new ZlayerError('INVALID_SPEC', `${quote(whole)} is not a user`, {
+    subject: subjectOf(whole),
     remedy: 'Use a name or an id, with an optional group after a colon: postgres, 1000, 1000:1000, git:users.',
   });
 }
