@@ -51,10 +51,9 @@ async function demonstrate(platformName: string | undefined): Promise<number> {
     })();
     const { stages } = await runtime.startContainer(id, { signal });
     const [result, runTime] = await timed(() => Promise.all([runtime.waitContainer(id, { signal }), output]));
-    const bootTime = (stages.boot / 1000).toFixed(2);
-    console.log(
-      `pull ${pullTime} s, boot ${bootTime} s, run ${(stages.workload / 1000 + Number(runTime)).toFixed(2)} s`,
-    );
+    const { boot = 0, agent = 0, workload = 0 } = stages;
+    const bootTime = ((boot + agent) / 1000).toFixed(2);
+    console.log(`pull ${pullTime} s, boot ${bootTime} s, run ${(workload / 1000 + Number(runTime)).toFixed(2)} s`);
     return result[0].exitCode ?? 1;
   } finally {
     await rm(dataDir, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { OutputChunk } from '@zlayer/runtime-core';
 import { encodeFrame, FrameDecoder, type Message } from '@zlayer/vzagent-proto';
 import { describe, expect, it } from 'vitest';
-import { AgentSession } from './agent-session.ts';
+import { AgentSession, signalWorkload } from './agent-session.ts';
 
 const RUN = { type: 'Run', argv: ['/bin/true'], env: [], cwd: null, uid: 0, gid: 0 } as const;
 const STARTED: Message = { type: 'Started', pid: 7 };
@@ -101,13 +101,29 @@ describe('AgentSession', () => {
     session[Symbol.dispose]();
   });
 
-  it('delivers signals, and says so when nobody is there to take them', async () => {
+  it('writes input while it is open, and says so when nobody is there to take it', async () => {
     const [host, guest] = duplexPair();
     const session = new AgentSession(host);
-    await session.signal(15);
+    const messages: Message[] = [];
+    const decoder = new FrameDecoder();
+    guest.on('data', (chunk) => messages.push(...decoder.push(chunk)));
+    const running = session.run(RUN, { openStdin: true });
+    guest.write(encodeFrame(STARTED));
+    await running;
+    await session.input.write(Buffer.alloc(100_000, 'x'));
+    await session.input.end();
+    expect(messages.map(({ type }) => type)).toEqual(['Run', 'Stdin', 'Stdin', 'StdinEof']);
+    expect(session.input.isOpen()).toBe(false);
+    session[Symbol.dispose]();
+    await expect(session.input.write(Buffer.from('x'))).rejects.toMatchObject({ code: 'INTERNAL' });
+  });
+
+  it('delivers a signal on a connection of its own', async () => {
+    const [host, guest] = duplexPair();
+    await signalWorkload({ connect: async () => host }, 15);
     const [message] = new FrameDecoder().push(guest.read());
     expect(message).toEqual({ type: 'Signal', signum: 15 });
-    session[Symbol.dispose]();
-    await expect(session.signal(15)).rejects.toMatchObject({ code: 'INTERNAL' });
+    const refused = signalWorkload({ connect: () => Promise.reject(new Error('gone')) }, 15);
+    await expect(refused).rejects.toThrow('gone');
   });
 });

@@ -1,10 +1,14 @@
 import type { Duplex } from 'node:stream';
+import type { Vm } from '@zlayer/host';
 import { type OutputChunk, ZlayerError } from '@zlayer/runtime-core';
-import { encodeFrame, FrameDecoder, type Message, type MessageOf } from '@zlayer/vzagent-proto';
+import { CONTROL_PORT, encodeFrame, FrameDecoder, type Message, type MessageOf } from '@zlayer/vzagent-proto';
 import { printable } from './console-tail.ts';
 
 /** How much of a text that the guest sends ends up in an error. */
 const MAX_MESSAGE = 2048;
+
+/** Most bytes of input in one frame: small enough to keep signals from waiting long behind it. */
+const MAX_INPUT_FRAME = 64 * 1024;
 
 /** Takes the output of a workload; what it returns is awaited before more is read. */
 export type OutputSink = (chunk: OutputChunk) => Promise<void>;
@@ -16,6 +20,7 @@ export type OutputSink = (chunk: OutputChunk) => Promise<void>;
 export class AgentSession implements Disposable {
   readonly #connection: Duplex;
   readonly #messages: AsyncGenerator<Message, void>;
+  #inputIsOpen = false;
 
   constructor(connection: Duplex) {
     this.#connection = connection;
@@ -30,10 +35,11 @@ export class AgentSession implements Disposable {
    * @returns its process id in the guest.
    * @throws ZlayerError `START_FAILED` with the agent's reason, `INTERNAL` when the connection is lost before an answer.
    */
-  async run(request: MessageOf<'Run'>): Promise<number> {
+  async run(request: MessageOf<'Run'>, { openStdin = false }: { openStdin?: boolean } = {}): Promise<number> {
     await this.#send(request);
-    // Nothing will be written to the workload, and a reader must not wait for it.
-    await this.#send({ type: 'StdinEof' });
+    // Where nothing will be written to the workload, a reader must not wait for it.
+    if (openStdin) this.#inputIsOpen = true;
+    else await this.#send({ type: 'StdinEof' });
     const { value: answer } = await this.#messages.next();
     if (answer?.type === 'Started') return answer.pid;
     if (answer?.type === 'Error') {
@@ -66,25 +72,53 @@ export class AgentSession implements Disposable {
     throw new ZlayerError('INTERNAL', 'the connection to the guest agent was lost, so the exit code is unknown');
   }
 
-  /** Sends a signal to the workload. */
-  signal(signum: number): Promise<void> {
-    return this.#send({ type: 'Signal', signum });
-  }
+  /** The workload's standard input. A write resolves when there is room for the next: the agent stops reading when there is none. */
+  readonly input = {
+    isOpen: () => this.#inputIsOpen,
+    write: async (data: Uint8Array): Promise<void> => {
+      for (let start = 0; start < data.byteLength; start += MAX_INPUT_FRAME) {
+        await this.#send({ type: 'Stdin', data: data.subarray(start, start + MAX_INPUT_FRAME) });
+      }
+    },
+    end: async (): Promise<void> => {
+      this.#inputIsOpen = false;
+      await this.#send({ type: 'StdinEof' });
+    },
+  };
 
   [Symbol.dispose](): void {
     this.#connection.destroy();
   }
 
-  async #send(message: Message): Promise<void> {
-    const frame = encodeFrame(message);
-    await new Promise<void>((resolve, reject) => {
-      this.#connection.write(frame, (cause) => {
-        if (!cause) return resolve();
-        const text = `cannot send ${message.type} to the guest agent: ${cause.message}`;
-        reject(new ZlayerError('INTERNAL', text, { cause }));
-      });
-    });
+  #send(message: Message): Promise<void> {
+    return send(this.#connection, message);
   }
+}
+
+/**
+ * Sends the workload a signal, on a connection of its own: on the session's it would wait behind input that the workload
+ * does not read.
+ */
+export async function signalWorkload(vm: Pick<Vm, 'connect'>, signum: number): Promise<void> {
+  const connection = await vm.connect(CONTROL_PORT);
+  connection.on('error', () => {});
+  try {
+    await send(connection, { type: 'Signal', signum });
+  } finally {
+    connection.end();
+    connection.resume();
+  }
+}
+
+async function send(connection: Duplex, message: Message): Promise<void> {
+  const frame = encodeFrame(message);
+  await new Promise<void>((resolve, reject) => {
+    connection.write(frame, (cause) => {
+      if (!cause) return resolve();
+      const text = `cannot send ${message.type} to the guest agent: ${cause.message}`;
+      reject(new ZlayerError('INTERNAL', text, { cause }));
+    });
+  });
 }
 
 function exitCode(code: number): number {

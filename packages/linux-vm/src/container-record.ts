@@ -13,6 +13,7 @@ import { type ContainerId, type ContainerState, type ServiceSpec, ZlayerError } 
 /** What is kept of a container in its directory. */
 export interface ContainerRecord {
   id: ContainerId;
+  instance: string;
   image: { reference: string; digest: string };
   spec: ServiceSpec;
   state: ContainerState;

@@ -1,23 +1,31 @@
+import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JsonFileLog, readJsonFileLog, type Vm } from '@zlayer/host';
 import {
   type Cancellable,
+  type ContainerDetails,
   type ContainerId,
   type ContainerState,
+  type ContainerSummary,
   type ExitResult,
   formatContainerId,
+  isActive,
   type LogChunk,
   type LogOptions,
+  NotFoundError,
   type OutputChunk,
+  type Platform,
+  type RuntimeEvent,
   type ServiceSpec,
   type StartReport,
   signalNumber,
   signalOfExitCode,
+  type WaitCondition,
   ZlayerError,
 } from '@zlayer/runtime-core';
-import type { AgentSession } from './agent-session.ts';
+import { type AgentSession, signalWorkload } from './agent-session.ts';
 import { consoleTail } from './console-tail.ts';
 import { writeContainerRecord } from './container-record.ts';
 import { OutputChannel } from './output-channel.ts';
@@ -36,12 +44,19 @@ export interface RunningWorkload {
   report: StartReport;
 }
 
+type WithoutSource<T> = T extends unknown ? Omit<T, 'time' | 'container'> : never;
+/** An event of one container; the runtime adds whose and when. */
+export type ContainerEvent = WithoutSource<RuntimeEvent>;
+
 /** What a container needs to become a running workload. */
 export interface ContainerPlan {
   id: ContainerId;
   spec: ServiceSpec;
   /** Full reference and manifest digest of the image. */
   image: { reference: string; digest: string };
+  platform: Platform;
+  /** Told what happens to the container, as it happens. */
+  onEvent(instance: string, event: ContainerEvent): void;
   /** What asks the workload to end. */
   stopSignal: number;
   /** Boots a machine and starts the workload in it; leaves nothing behind when it fails. */
@@ -53,6 +68,9 @@ export interface ContainerPlan {
  * every end of the workload, however it comes, goes through one place (`#supervise`).
  */
 export class Container {
+  /** Tells this container from a later one of the same id. */
+  readonly instance = randomUUID();
+  readonly createdAt = new Date();
   readonly #plan: ContainerPlan;
   readonly #directory: string;
   #log: JsonFileLog | undefined;
@@ -62,7 +80,15 @@ export class Container {
   #state: ContainerState = { status: 'pending' };
   #starting: AbortController | undefined;
   #running: RunningWorkload | undefined;
+  /** How the present run ends, or the last one ended. */
   #ended: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
+  /** How the run ends that ends next. */
+  #nextEnd: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
+  readonly #removed: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
+  #isRemoved = false;
+  #startedAt: Date | undefined;
+  #endedAt: Date | undefined;
+  #exit: ExitResult | undefined;
 
   private constructor(plan: ContainerPlan, directory: string) {
     this.#plan = plan;
@@ -81,6 +107,7 @@ export class Container {
       // The log is there from the beginning, so that it can be read and followed at any time.
       await (await JsonFileLog.open(container.#logFile)).close();
       await container.#record();
+      plan.onEvent(container.instance, { type: 'created' });
       return container;
     } catch (error) {
       await rm(directory, { recursive: true, force: true });
@@ -92,8 +119,26 @@ export class Container {
     return this.#plan.id;
   }
 
-  get image(): string {
-    return this.#plan.image.reference;
+  get spec(): ServiceSpec {
+    return this.#plan.spec;
+  }
+
+  get summary(): ContainerSummary {
+    return { id: this.id, instance: this.instance, image: this.#plan.image.reference, state: this.#state };
+  }
+
+  get details(): ContainerDetails {
+    return {
+      ...this.summary,
+      spec: this.spec,
+      imageDigest: this.#plan.image.digest,
+      platform: this.#plan.platform,
+      createdAt: this.createdAt,
+      startedAt: this.#startedAt,
+      endedAt: this.#endedAt,
+      exit: this.#exit,
+      directory: this.#directory,
+    };
   }
 
   get state(): ContainerState {
@@ -105,16 +150,19 @@ export class Container {
   }
 
   get #isActive(): boolean {
-    return ['initializing', 'running', 'stopping'].includes(this.#state.status);
+    return isActive(this.#state.status);
   }
 
   start({ signal }: Cancellable): Promise<StartReport> {
     return this.#changes.run(async () => {
       signal?.throwIfAborted();
+      if (this.#isRemoved) throw new NotFoundError(`container ${formatContainerId(this.id)} was removed`);
       if (this.#isActive) throw this.#conflict('is running already');
       if (this.#state.status !== 'pending') this.#ended = Promise.withResolvers();
       this.#starting = new AbortController();
-      this.#state = { status: 'initializing' };
+      this.#setState({ status: 'initializing' });
+      this.#exit = undefined;
+      this.#endedAt = undefined;
       try {
         await this.#record();
         this.#log = await JsonFileLog.open(this.#logFile);
@@ -124,6 +172,7 @@ export class Container {
           signal: AbortSignal.any(signal ? [signal, this.#starting.signal] : [this.#starting.signal]),
         });
         this.#running = running;
+        this.#startedAt = new Date();
         await this.#enter({ status: 'running' });
         void this.#supervise(running);
         return running.report;
@@ -137,49 +186,61 @@ export class Container {
   }
 
   async stop(timeoutMs: number): Promise<void> {
-    // A start that is under way is given up, not waited for.
-    this.#starting?.abort(this.#conflict('was stopped while it started'));
-    await this.#changes.run(async () => {
+    this.#giveUpStart();
+    await this.#changes.run(() => this.#end(timeoutMs));
+  }
+
+  pause(): Promise<void> {
+    return this.#changes.run(async () => {
       const running = this.#running;
-      if (!running) return;
-      await this.#enter({ status: 'stopping' });
-      if (timeoutMs > 0 && (await this.#endedBy(running, this.#plan.stopSignal, timeoutMs))) return;
-      // What is left to read is little now, and a reader that has stopped reading must not hold up the end.
-      for (const channel of this.#attached) channel.release();
-      if (await this.#endedBy(running, signalNumber('SIGKILL'), KILL_TIMEOUT_MS)) return;
-      await running.vm.kill();
-      await this.#ended.promise;
+      if (!running || this.#state.status !== 'running') throw this.#conflict('is not running');
+      await running.vm.pause();
+      await this.#enter({ status: 'paused' });
+    });
+  }
+
+  unpause(): Promise<void> {
+    return this.#changes.run(async () => {
+      const running = this.#running;
+      if (!running || this.#state.status !== 'paused') throw this.#conflict('is not paused');
+      await running.vm.resume();
+      await this.#enter({ status: 'running' });
     });
   }
 
   async kill(signal: string | number): Promise<void> {
     const signum = signalNumber(signal);
     const running = this.#running;
-    if (!running) throw this.#conflict('is not running');
-    await running.session.signal(signum);
+    if (!running || this.#state.status === 'paused') throw this.#conflict('is not running');
+    await signalWorkload(running.vm, signum);
   }
 
   async remove(force: boolean): Promise<void> {
-    if (this.#isActive) {
-      if (!force) throw this.#conflict('is running', 'Stop it first, or force its removal.');
-      await this.stop(0);
-    }
+    if (force) this.#giveUpStart();
     await this.#changes.run(async () => {
-      if (this.#isActive) throw this.#conflict('was started again while it was removed');
+      if (this.#isActive && !force) throw this.#conflict('is running', 'Stop it first, or force its removal.');
+      await this.#end(0);
       await rm(this.#directory, { recursive: true, force: true });
-      this.#ended.resolve({ reason: 'runtime-error', exitCode: undefined, message: 'the container was removed' });
+      const never = { reason: 'runtime-error', exitCode: undefined, message: 'the container was removed' } as const;
+      this.#ended.resolve(never);
+      this.#nextEnd.resolve(never);
       for (const channel of this.#attached) channel.end();
+      if (!this.#isRemoved) this.#plan.onEvent(this.instance, { type: 'removed' });
+      this.#isRemoved = true;
+      this.#removed.resolve(this.#exit ?? never);
     });
   }
 
-  async wait({ signal }: Cancellable): Promise<ExitResult> {
-    if (!signal) return this.#ended.promise;
+  async wait({ condition = 'not-running', signal }: { condition?: WaitCondition | undefined } & Cancellable) {
+    const ends = { 'not-running': this.#ended, 'next-exit': this.#nextEnd, removed: this.#removed };
+    const { promise } = ends[condition];
+    if (!signal) return promise;
     signal.throwIfAborted();
     const aborted = Promise.withResolvers<never>();
     const abort = (): void => aborted.reject(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
     try {
-      return await Promise.race([this.#ended.promise, aborted.promise]);
+      return await Promise.race([promise, aborted.promise]);
     } finally {
       signal.removeEventListener('abort', abort);
     }
@@ -189,12 +250,39 @@ export class Container {
     signal?.throwIfAborted();
     const channel = new OutputChannel();
     this.#attached.add(channel);
-    signal?.addEventListener('abort', () => void channel.return(), { once: true });
+    signal?.addEventListener('abort', () => channel.abort(signal.reason), { once: true });
     return channel;
   }
 
-  async *logs({ follow = false, tail, signal }: LogOptions): AsyncGenerator<LogChunk, void> {
-    yield* readJsonFileLog(this.#logFile, { follow, until: this.#ended.promise, tail, signal });
+  async *logs(options: LogOptions): AsyncGenerator<LogChunk, void> {
+    const { follow = false, tail, cursor, since, until, stdout = true, stderr = true, signal } = options;
+    const wanted = { stdout, stderr };
+    const entries = readJsonFileLog(this.#logFile, {
+      follow,
+      until: this.#ended.promise,
+      tail,
+      cursor: cursor === undefined ? undefined : readCursor(cursor),
+      signal,
+    });
+    for await (const entry of entries) {
+      if (!wanted[entry.stream] || (since !== undefined && entry.time < since)) continue;
+      if (until !== undefined && entry.time >= until) return;
+      yield { ...entry, cursor: String(entry.cursor) };
+    }
+  }
+
+  async writeStdin(data: Uint8Array): Promise<void> {
+    await this.#input().write(data);
+  }
+
+  async closeStdin(): Promise<void> {
+    await this.#input().end();
+  }
+
+  #input(): AgentSession['input'] {
+    if (!this.#running) throw this.#conflict('is not running');
+    if (!this.#running.session.input.isOpen()) throw this.#conflict('has no open standard input');
+    return this.#running.session.input;
   }
 
   /** Carries the workload's output until its end, whatever the end is, and then puts everything away. */
@@ -234,6 +322,8 @@ export class Container {
 
   async #finish(result: ExitResult): Promise<void> {
     this.#running = undefined;
+    this.#exit = result;
+    this.#endedAt = new Date();
     await this.#log?.close().catch(() => {});
     this.#log = undefined;
     await this.#enter(
@@ -243,12 +333,35 @@ export class Container {
     );
     for (const channel of this.#attached) channel.end();
     this.#attached.clear();
+    this.#plan.onEvent(this.instance, { type: 'exited', result });
     this.#ended.resolve(result);
+    this.#nextEnd.resolve(result);
+    this.#nextEnd = Promise.withResolvers();
   }
 
-  async #endedBy({ session }: RunningWorkload, signum: number, timeoutMs: number): Promise<boolean> {
-    // A session that is gone already means that the end is on its way.
-    await session.signal(signum).catch(() => {});
+  /** A start that is under way is given up by what would end its container anyway. */
+  #giveUpStart(): void {
+    this.#starting?.abort(this.#conflict('was stopped while it started'));
+  }
+
+  /** Ends the workload, if there is one. Only to be called from within a change of state. */
+  async #end(timeoutMs: number): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    // A guest that stands still can carry out nothing.
+    if (this.#state.status === 'paused') await running.vm.resume();
+    await this.#enter({ status: 'stopping' });
+    if (timeoutMs > 0 && (await this.#endedBy(running, this.#plan.stopSignal, timeoutMs))) return;
+    // What is left to read is little now, and a reader that has stopped reading must not hold up the end.
+    for (const channel of this.#attached) channel.release();
+    if (await this.#endedBy(running, signalNumber('SIGKILL'), KILL_TIMEOUT_MS)) return;
+    await running.vm.kill();
+    await this.#ended.promise;
+  }
+
+  async #endedBy({ vm }: RunningWorkload, signum: number, timeoutMs: number): Promise<boolean> {
+    // A machine that takes no signal any more is about to end, or will be ended.
+    await signalWorkload(vm, signum).catch(() => {});
     const timeout = Promise.withResolvers<false>();
     const timer = setTimeout(() => timeout.resolve(false), timeoutMs);
     try {
@@ -260,15 +373,20 @@ export class Container {
 
   /** The state is a fact, whether or not the disk has room to record it. */
   async #enter(state: ContainerState): Promise<void> {
-    this.#state = state;
+    this.#setState(state);
     await this.#record().catch(() => {});
+  }
+
+  #setState(state: ContainerState): void {
+    this.#state = state;
+    this.#plan.onEvent(this.instance, { type: 'state', state });
   }
 
   async #record(): Promise<void> {
     const { id, spec, image } = this.#plan;
     // One after the other, each with the state of its moment: an older one never replaces a newer one.
     await this.#records.run(() => {
-      return writeContainerRecord(this.#directory, { id, image, spec, state: this.#state });
+      return writeContainerRecord(this.#directory, { id, instance: this.instance, image, spec, state: this.#state });
     });
   }
 
@@ -290,4 +408,12 @@ async function makeDirectory(id: ContainerId, directory: string): Promise<void> 
       cause,
     });
   }
+}
+
+function readCursor(cursor: string): number {
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new ZlayerError('INVALID_SPEC', `${JSON.stringify(cursor)} is not a cursor of this log`, {
+    subject: cursor,
+    remedy: 'Use the cursor of a chunk that this log has given.',
+  });
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ImageStore, pullImage, type StoredImage, unpackImage } from '@zlayer/oci-pull';
-import type { Cancellable, Platform, PullOptions } from '@zlayer/runtime-core';
+import { type Cancellable, isZlayerError, type Platform, type PullOptions } from '@zlayer/runtime-core';
 
 export interface ImageLibraryOptions {
   /** Holds the store (`images/`) and the root file systems (`rootfs/`). */
@@ -20,10 +20,12 @@ export class ImageLibrary {
 
   /** Makes an image ready: its blobs are in the store, and its root file system is laid out. */
   async pull(reference: string, options: PullOptions & { platform: Platform }): Promise<StoredImage> {
-    const { auth: credentials, onProgress, ...others } = options;
+    const { auth: credentials, onProgress, policy, ...others } = options;
     const { insecureRegistries } = this.#options;
     const store = await this.#open();
-    const image = await pullImage(reference, { ...others, store, credentials, insecureRegistries, onProgress });
+    const pull = (from: 'always' | 'ifNotPresent' | 'never' | undefined): Promise<StoredImage> =>
+      pullImage(reference, { ...others, policy: from, store, credentials, insecureRegistries, onProgress });
+    const image = policy === 'newer' ? await newest(pull) : await pull(policy);
     onProgress?.({ type: 'unpacking', digest: image.digest });
     await this.rootfs(image, options);
     return image;
@@ -39,5 +41,17 @@ export class ImageLibrary {
   #open(): Promise<ImageStore> {
     this.#store ??= ImageStore.open(join(this.#options.directory, 'images'));
     return this.#store;
+  }
+}
+
+/** Asks the registry, and does with the image that is there when the registry cannot be reached. */
+async function newest(pull: (policy: 'always' | 'never') => Promise<StoredImage>): Promise<StoredImage> {
+  try {
+    return await pull('always');
+  } catch (error) {
+    if (!isZlayerError(error) || !['NETWORK', 'TIMEOUT'].includes(error.code)) throw error;
+    return await pull('never').catch(() => {
+      throw error;
+    });
   }
 }

@@ -58,7 +58,7 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
       onOwnerExit: 'stop',
     },
     request,
-    { signal, timeoutMs: options.startTimeoutMs },
+    { signal, timeoutMs: options.startTimeoutMs, openStdin: spec.openStdin },
   );
   return { vm, session, report: { stages: { root, ...stages } } };
 }

@@ -1,14 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { containerDirectory, dataDirectory, type VmDriver } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
 import {
   type Availability,
+  BaseRuntime,
   type Cancellable,
+  type ContainerDetails,
   type ContainerId,
+  type ContainerReference,
   type ContainerState,
   type ContainerSummary,
+  type CreatedContainer,
   containerIdSchema,
+  EventBroadcast,
   type ExitResult,
   formatContainerId,
   type LogChunk,
@@ -21,19 +27,22 @@ import {
   parsePlatform,
   parseServiceSpec,
   platformOf,
-  type Runtime,
+  pseudoPid,
+  type RuntimeCapabilities,
+  type RuntimeEvent,
   type ServiceSpecInput,
   type StartReport,
   signalNumber,
+  type WaitOptions,
   ZlayerError,
 } from '@zlayer/runtime-core';
+import { LINUX_VM_CAPABILITIES, refuseUnsupported } from './capabilities.ts';
 import { Container } from './container.ts';
 import { removeAbandoned } from './container-record.ts';
 import { ImageLibrary } from './image-library.ts';
 import { launchContainer } from './launch-container.ts';
 
 const DEFAULT_STOP_SIGNAL = 'SIGTERM';
-const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 const DEFAULT_START_TIMEOUT_MS = 60_000;
 
 export interface LinuxVmRuntimeOptions {
@@ -51,14 +60,16 @@ export interface LinuxVmRuntimeOptions {
 }
 
 /** Runs each container as the only workload of a Linux virtual machine of its own, over any hypervisor. */
-export class LinuxVmRuntime implements Runtime {
+export class LinuxVmRuntime extends BaseRuntime {
   readonly name: string;
   readonly #options: LinuxVmRuntimeOptions;
   readonly #dataDir: string;
   readonly #images: ImageLibrary;
   readonly #containers = new Map<string, Container>();
+  readonly #events = new EventBroadcast<RuntimeEvent>();
 
   constructor(options: LinuxVmRuntimeOptions) {
+    super();
     this.name = options.name;
     this.#options = options;
     this.#dataDir = dataDirectory({ option: options.dataDir });
@@ -69,15 +80,24 @@ export class LinuxVmRuntime implements Runtime {
     return this.#options.driver.availability();
   }
 
+  capabilities(): RuntimeCapabilities {
+    return LINUX_VM_CAPABILITIES;
+  }
+
   async pullImage(reference: string, options: PullOptions = {}): Promise<PulledImage> {
     const platform = options.platform ?? hostPlatform();
     const image = await this.#images.pull(reference, { ...options, platform });
     return { reference: image.reference, digest: image.digest, platform, size: image.sizes.total };
   }
 
-  async createContainer(id: ContainerId, input: ServiceSpecInput, options: Cancellable = {}): Promise<void> {
+  async createContainer(
+    id: ContainerId,
+    input: ServiceSpecInput,
+    options: Cancellable = {},
+  ): Promise<CreatedContainer> {
     checkId(id);
     const spec = parseServiceSpec(input);
+    refuseUnsupported(this.name, spec);
     const name = formatContainerId(id);
     if (this.#containers.has(name)) throw alreadyExists(name);
     const platform = platformOf(spec, hostPlatform());
@@ -87,90 +107,134 @@ export class LinuxVmRuntime implements Runtime {
     const directory = containerDirectory(this.#dataDir, this.name, id);
     await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
     await removeAbandoned(driver, directory);
+    const images = this.#images;
     const container = await Container.create(
       {
         id,
         spec,
         image: { reference: image.reference, digest: image.digest },
+        platform,
         stopSignal: stopSignalOf(spec.stopSignal, image),
+        onEvent: (instance, event) => {
+          if (event.type === 'removed') this.#containers.delete(name);
+          this.#events.emit({ ...event, time: new Date(), container: { ...id, instance } });
+          if (event.type !== 'exited' || !spec.lifecycle.deleteOnExit) return;
+          // One that is started again at once is not to be removed any more.
+          this.removeContainer({ ...id, instance }).catch(() => {});
+        },
         launch: (place) =>
-          launchContainer({
-            ...place,
-            driver,
-            spec,
-            argv,
-            image,
-            platform,
-            images: this.#images,
-            cacheDir,
-            startTimeoutMs,
-          }),
+          launchContainer({ ...place, driver, spec, argv, image, platform, images, cacheDir, startTimeoutMs }),
       },
       directory,
     );
     this.#containers.set(name, container);
+    return { id, instance: container.instance };
   }
 
-  async startContainer(id: ContainerId, options: Cancellable = {}): Promise<StartReport> {
-    return this.#get(id).start(options);
-  }
-
-  async stopContainer(
+  override async getOrCreateContainer(
     id: ContainerId,
-    { timeoutMs = DEFAULT_STOP_TIMEOUT_MS }: { timeoutMs?: number | undefined } = {},
-  ) {
-    await this.#find(id)?.stop(timeoutMs);
+    input: ServiceSpecInput,
+    options: Cancellable = {},
+  ): Promise<CreatedContainer> {
+    const existing = this.#find(id);
+    if (!existing) return this.createContainer(id, input, options);
+    if (isDeepStrictEqual(existing.spec, parseServiceSpec(input))) return { id, instance: existing.instance };
+    const name = formatContainerId(id);
+    throw new ZlayerError('CONFLICT', `container ${name} exists with another spec`, {
+      subject: name,
+      remedy: 'Remove it first, or use another id.',
+    });
   }
 
-  async killContainer(id: ContainerId, signal: string | number): Promise<void> {
-    await this.#get(id).kill(signal);
+  async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {
+    return this.#get(container).start(options);
   }
 
-  async removeContainer(id: ContainerId, { force = false }: { force?: boolean | undefined } = {}): Promise<void> {
-    const container = this.#find(id);
-    if (!container) return;
-    await container.remove(force);
-    this.#containers.delete(formatContainerId(id));
+  async stopContainer(container: ContainerReference, options: { timeoutMs?: number | undefined } = {}): Promise<void> {
+    const found = this.#find(container);
+    await found?.stop(options.timeoutMs ?? found.spec.stopGracePeriod);
   }
 
-  async containerState(id: ContainerId): Promise<ContainerState> {
-    return this.#get(id).state;
+  async killContainer(container: ContainerReference, signal: string | number): Promise<void> {
+    await this.#get(container).kill(signal);
+  }
+
+  async removeContainer(container: ContainerReference, options: { force?: boolean | undefined } = {}): Promise<void> {
+    await this.#find(container)?.remove(options.force ?? false);
+  }
+
+  override async pauseContainer(container: ContainerReference): Promise<void> {
+    await this.#get(container).pause();
+  }
+
+  override async unpauseContainer(container: ContainerReference): Promise<void> {
+    await this.#get(container).unpause();
+  }
+
+  async containerState(container: ContainerReference): Promise<ContainerState> {
+    return this.#get(container).state;
+  }
+
+  async inspectContainer(container: ContainerReference): Promise<ContainerDetails> {
+    return this.#get(container).details;
   }
 
   async listContainers(): Promise<ContainerSummary[]> {
-    return [...this.#containers.values()].map(({ id, image, state }) => ({ id, image, state }));
+    return [...this.#containers.values()].map(({ summary }) => summary);
   }
 
-  async waitContainer(id: ContainerId, options: Cancellable = {}): Promise<ExitResult> {
-    return this.#get(id).wait(options);
+  async waitContainer(container: ContainerReference, options: WaitOptions = {}): Promise<ExitResult> {
+    const found = options.condition === 'removed' ? this.#find(container) : this.#get(container);
+    if (!found) return { reason: 'runtime-error', exitCode: undefined, message: 'there is no such container' };
+    return found.wait(options);
   }
 
-  attachContainer(id: ContainerId, options: Cancellable = {}): AsyncIterable<OutputChunk> {
-    return this.#get(id).attach(options);
+  attachContainer(container: ContainerReference, options: Cancellable = {}): AsyncIterable<OutputChunk> {
+    return this.#get(container).attach(options);
   }
 
-  logsStream(id: ContainerId, options: LogOptions = {}): AsyncIterable<LogChunk> {
-    return this.#get(id).logs(options);
+  logsStream(container: ContainerReference, options: LogOptions = {}): AsyncIterable<LogChunk> {
+    return this.#get(container).logs(options);
+  }
+
+  override async writeStdin(container: ContainerReference, data: Uint8Array): Promise<void> {
+    await this.#get(container).writeStdin(data);
+  }
+
+  override async closeStdin(container: ContainerReference): Promise<void> {
+    await this.#get(container).closeStdin();
+  }
+
+  override async getContainerPid(container: ContainerReference): Promise<number | undefined> {
+    return pseudoPid(this.#get(container).id);
+  }
+
+  events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
+    return this.#events.read(options);
   }
 
   /** Ends every container of this runtime at once, with SIGKILL. Their records and logs stay on disk. */
   async close(): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.stop(0)));
+    this.#events.close();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  #find(reference: ContainerReference): Container | undefined {
+    const { service, replica, instance } = reference;
+    checkId({ service, replica });
+    const found = this.#containers.get(formatContainerId(reference));
+    if (!found || instance === undefined || found.instance === instance) return found;
+    const name = formatContainerId(reference);
+    throw new ZlayerError('CONFLICT', `container ${name} was replaced by another instance`, {
+      subject: name,
+      remedy: 'Look it up again.',
+    });
   }
 
-  #find(id: ContainerId): Container | undefined {
-    checkId(id);
-    return this.#containers.get(formatContainerId(id));
-  }
-
-  #get(id: ContainerId): Container {
-    const container = this.#find(id);
+  #get(reference: ContainerReference): Container {
+    const container = this.#find(reference);
     if (container) return container;
-    const name = formatContainerId(id);
+    const name = formatContainerId(reference);
     throw new ZlayerError('NOT_FOUND', `there is no container ${name}`, { subject: name, remedy: 'Create it first.' });
   }
 }

@@ -12,13 +12,15 @@ export interface StartOptions {
   signal: AbortSignal;
   /** How long the guest may take until its agent answers, and again until the workload runs. */
   timeoutMs: number;
+  /** Whether input will be written to the workload. */
+  openStdin: boolean;
 }
 
 export interface StartedWorkload {
   vm: Vm;
   session: AgentSession;
-  /** Milliseconds until the agent answered, and from there until the workload ran. */
-  stages: { boot: number; workload: number };
+  /** Milliseconds until the agent called, until the control connection stood, and until the workload ran. */
+  stages: { boot: number; agent: number; workload: number };
 }
 
 /** Boots a machine and starts a workload in it. When that fails, the machine is gone and the error says why. */
@@ -30,12 +32,14 @@ export async function startWorkload(
 ): Promise<StartedWorkload> {
   const began = performance.now();
   const vm = await boot(driver, config, options);
+  const booted = performance.now();
   let session: AgentSession | undefined;
   try {
     session = new AgentSession(await vm.connect(CONTROL_PORT, { signal: options.signal }));
-    const booted = performance.now();
-    await within(options, 'start the workload', Promise.race([session.run(request), endOf(vm)]));
-    return { vm, session, stages: { boot: booted - began, workload: performance.now() - booted } };
+    const connected = performance.now();
+    await within(options, 'start the workload', Promise.race([session.run(request, options), endOf(vm)]));
+    const stages = { boot: booted - began, agent: connected - booted, workload: performance.now() - connected };
+    return { vm, session, stages };
   } catch (error) {
     session?.[Symbol.dispose]();
     await vm.kill().catch(() => {});

@@ -52,6 +52,14 @@ describe('OutputChannel', () => {
     expect(seen).toEqual([1, 2]);
   });
 
+  it('ends a reader that waits with the reason of an abort, and frees the writer', async () => {
+    const channel = new OutputChannel();
+    const reading = channel.next();
+    channel.abort(new Error('enough'));
+    await expect(reading).rejects.toThrow('enough');
+    await channel.push(chunk(4 * 1024 * 1024));
+  });
+
   it('wakes a reader that waits when the end comes', async () => {
     const channel = new OutputChannel();
     const reading = channel.next();

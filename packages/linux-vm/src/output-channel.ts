@@ -9,6 +9,7 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
   #bytes = 0;
   #capacity = CAPACITY;
   #ended = false;
+  #failure: { reason: unknown } | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
 
@@ -39,6 +40,7 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
 
   async next(): Promise<IteratorResult<OutputChunk>> {
     while (this.#queue.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure.reason;
       if (this.#ended) return { done: true, value: undefined };
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
@@ -53,6 +55,12 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
       this.#wakeWriter = undefined;
     }
     return { done: false, value: chunk };
+  }
+
+  /** Ends the reading with an error: what waits is dropped, and the writer never waits again. */
+  abort(reason: unknown): void {
+    this.#failure = { reason };
+    void this.return();
   }
 
   /** The reader has had enough: what waits is dropped, and the writer never waits again. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerId, ExitResult, ServiceSpecInput } from '@zlayer/runtime-core';
+import type { ContainerId, CreatedContainer, ExitResult, ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
@@ -45,7 +45,7 @@ describe.each(['amd64', 'arm64'] as const)('a %s guest', (architecture) => {
 
   const stateDirectory = (): string => join(dataDir, 'qemu', 'containers', 'test-0');
 
-  const create = (spec: Partial<ServiceSpecInput> = {}): Promise<void> =>
+  const create = (spec: Partial<ServiceSpecInput> = {}): Promise<CreatedContainer> =>
     runtime.createContainer(id, { image: served.images.plain, platform: `linux/${architecture}`, ...spec });
 
   /** Runs a shell command to its end. */
