@@ -28,6 +28,7 @@ import {
   parseServiceSpec,
   platformOf,
   pseudoPid,
+  publishStart,
   type RuntimeCapabilities,
   type RuntimeEvent,
   type ServiceSpecInput,
@@ -147,7 +148,10 @@ export class LinuxVmRuntime extends BaseRuntime {
   }
 
   async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {
-    return this.#get(container).start(options);
+    const found = this.#get(container);
+    const report = await found.start(options);
+    publishStart({ ...report, runtime: this.name, container: { ...found.id, instance: found.instance } });
+    return report;
   }
 
   async stopContainer(container: ContainerReference, options: { timeoutMs?: number | undefined } = {}): Promise<void> {

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerId, CreatedContainer, ExitResult, ServiceSpecInput } from '@zlayer/runtime-core';
+import {
+  type ContainerId,
+  type CreatedContainer,
+  type ExitResult,
+  type ServiceSpecInput,
+  START_CHANNEL,
+} from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
@@ -70,8 +77,14 @@ describe.each(['amd64', 'arm64'] as const)('a %s guest', (architecture) => {
     await create({ command: { args: ['sh', '-c', 'uname -m; echo hello; sleep 1'] } });
     const chunks = output.attachContainer(id);
     expect(await runtime.containerState(id)).toEqual({ status: 'pending' });
+    const published: unknown[] = [];
+    const listen = (message: unknown): number => published.push(message);
+    subscribe(START_CHANNEL, listen);
     const { stages } = await runtime.startContainer(id);
+    unsubscribe(START_CHANNEL, listen);
+    expect(Object.keys(stages)).toEqual(['root', 'boot', 'agent', 'workload']);
     expect(Object.values(stages).every((ms) => ms > 0)).toBe(true);
+    expect(published).toMatchObject([{ runtime: 'qemu', container: id, stages }]);
     expect(await runtime.containerState(id)).toEqual({ status: 'running' });
     const processes = await machineProcesses(stateDirectory());
     expect(processes).toHaveLength(4);

@@ -101,6 +101,13 @@ export {
   serviceSpecSchema,
 } from './service-spec.ts';
 export { exitCodeOfSignal, type SignalName, signalName, signalNumber, signalOfExitCode } from './signals.ts';
-export { START_STAGES, type StartReport, type StartStage } from './start-report.ts';
+export {
+  publishStart,
+  START_CHANNEL,
+  START_STAGES,
+  type StartMessage,
+  type StartReport,
+  type StartStage,
+} from './start-report.ts';
 export type { ContainerStats, ProcessEntry } from './stats.ts';
 export { type Principal, parseUser, type UserReference } from './user.ts';
