@@ -11,6 +11,7 @@ import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from './images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from './network.ts';
 import type { LogChunk, LogOptions, OutputChunk } from './output.ts';
+import type { Platform } from './platform.ts';
 import type {
   ContainerDetails,
   ContainerSummary,
@@ -82,7 +83,7 @@ export abstract class BaseRuntime implements Runtime {
   listImages(): Promise<ImageSummary[]> {
     return this.unsupported('listImages');
   }
-  inspectImage(_reference: string): Promise<ImageDetails> {
+  inspectImage(_reference: string, _options?: { platform?: Platform | undefined }): Promise<ImageDetails> {
     return this.unsupported('inspectImage');
   }
   removeImage(_reference: string): Promise<void> {
@@ -138,7 +139,10 @@ export abstract class BaseRuntime implements Runtime {
   getContainerStats(_container: ContainerReference): Promise<ContainerStats> {
     return this.unsupported('getContainerStats');
   }
-  statsStream(_container: ContainerReference): AsyncIterable<ContainerStats> {
+  statsStream(
+    _container: ContainerReference,
+    _options?: Cancellable & { intervalMs?: number | undefined },
+  ): AsyncIterable<ContainerStats> {
     return this.unsupportedStream('statsStream');
   }
   topContainer(_container: ContainerReference): Promise<ProcessEntry[]> {

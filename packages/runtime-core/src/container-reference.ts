@@ -7,3 +7,8 @@ import type { ContainerId } from './container-id.ts';
 export interface ContainerReference extends ContainerId {
   instance?: string | undefined;
 }
+
+/** One certain container: it and no successor of its id. */
+export interface ContainerInstance extends ContainerId {
+  instance: string;
+}

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Cancellable } from './cancellable.ts';
 import type { ContainerId } from './container-id.ts';
-import type { ContainerReference } from './container-reference.ts';
+import type { ContainerInstance } from './container-reference.ts';
 import type { ContainerState, ExitResult } from './container-state.ts';
 import { NotFoundError } from './errors.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from './exec.ts';
@@ -48,11 +48,7 @@ export class Container implements AsyncDisposable {
   readonly output: AsyncIterable<OutputChunk>;
   readonly #runtime: Runtime;
 
-  constructor(
-    runtime: Runtime,
-    { service, replica, instance }: Required<ContainerReference>,
-    output: AsyncIterable<OutputChunk>,
-  ) {
+  constructor(runtime: Runtime, { service, replica, instance }: ContainerInstance, output: AsyncIterable<OutputChunk>) {
     this.#runtime = runtime;
     this.id = { service, replica };
     this.instance = instance;
@@ -60,7 +56,7 @@ export class Container implements AsyncDisposable {
   }
 
   /** What names this very container in calls of the runtime. */
-  get reference(): Required<ContainerReference> {
+  get reference(): ContainerInstance {
     return { ...this.id, instance: this.instance };
   }
 

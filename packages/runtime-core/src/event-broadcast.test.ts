@@ -27,6 +27,14 @@ describe('EventBroadcast', () => {
     expect(await reading).toEqual({ done: false, value: 7 });
   });
 
+  it('forgets a reader that leaves before it has read anything', async () => {
+    const broadcast = new EventBroadcast<number>();
+    const events = broadcast.read()[Symbol.asyncIterator]();
+    await events.return?.();
+    broadcast.emit(1);
+    expect(await events.next()).toEqual({ done: true, value: undefined });
+  });
+
   it('ends with the reason of an abort', async () => {
     const broadcast = new EventBroadcast<number>();
     const controller = new AbortController();

@@ -34,7 +34,18 @@ export class EventBroadcast<T> {
     signal?.throwIfAborted();
     const reader: Reader<T> = { queue: [], failure: undefined, wake: () => {} };
     this.#readers.add(reader);
-    return this.#iterate(reader, signal);
+    const events = this.#iterate(reader, signal);
+    // A generator that was never begun runs no `finally`, so leaving is dealt with here as well.
+    const leave = (): Promise<IteratorResult<T>> => {
+      this.#readers.delete(reader);
+      return events.return();
+    };
+    const iterator: AsyncIterableIterator<T> = {
+      next: () => events.next(),
+      return: leave,
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
   }
 
   async *#iterate(reader: Reader<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void> {

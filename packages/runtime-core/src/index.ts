@@ -5,7 +5,7 @@ export type { RuntimeCapabilities } from './capabilities.ts';
 export { type CommandOverride, type ImageDefaults, mergeCommand, mergeEnv, shellForm } from './command.ts';
 export { Container, type RunOptions, run } from './container.ts';
 export { type ContainerId, containerIdSchema, formatContainerId, parseContainerId } from './container-id.ts';
-export type { ContainerReference } from './container-reference.ts';
+export type { ContainerInstance, ContainerReference } from './container-reference.ts';
 export {
   type ContainerState,
   type ContainerStatus,

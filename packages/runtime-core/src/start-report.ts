@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
-import type { ContainerReference } from './container-reference.ts';
+import type { ContainerInstance } from './container-reference.ts';
 
 /** The stages of a start, in order: the image, its root file system, the machine, its agent, the process. */
 export const START_STAGES = ['pull', 'root', 'boot', 'agent', 'workload'] as const;
@@ -15,7 +15,7 @@ export const START_CHANNEL = 'zlayer:start';
 
 export interface StartMessage extends StartReport {
   runtime: string;
-  container: Required<ContainerReference>;
+  container: ContainerInstance;
 }
 
 /** Publishes a start to whoever subscribed; costs next to nothing when nobody did. For authors of runtimes. */

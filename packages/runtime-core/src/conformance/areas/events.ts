@@ -1,0 +1,69 @@
+import { expect } from 'vitest';
+import type { RuntimeEvent } from '../../events.ts';
+import { drain, expectReason } from '../expect-error.ts';
+import type { Suite } from '../suite.ts';
+
+/** What a runtime reports, and in which order. Starts one container. */
+export function events(suite: Suite): void {
+  suite.area('events', () => {
+    const reported = suite.shared(async (bench) => {
+      const { container, result } = await bench.run(bench.shell('exit41'));
+      await bench.runtime.removeContainer(container);
+      await bench.lab.events.shows(container.instance, 'removed');
+      return { container, result, events: bench.lab.events.of(container.instance) };
+    });
+
+    suite.test('every change of state is reported in order', async () => {
+      const { events } = await reported();
+      const states = events.flatMap((event) => (event.type === 'state' ? [event.state] : []));
+      expect(states.filter(({ status }) => status !== 'pending')).toEqual([
+        { status: 'initializing' },
+        { status: 'running' },
+        { status: 'exited', exitCode: 41 },
+      ]);
+    });
+
+    suite.test('the first event is the creation, the last one the removal, each once', async () => {
+      const types = (await reported()).events.map(({ type }) => type);
+      expect(types[0]).toBe('created');
+      expect(types.at(-1)).toBe('removed');
+      expect(types.filter((type) => type === 'created' || type === 'removed')).toHaveLength(2);
+    });
+
+    suite.test('the exit is reported once, with what waiting for it says', async () => {
+      const { events, result } = await reported();
+      const exits = events.filter((event) => event.type === 'exited');
+      expect(exits).toMatchObject([{ result }]);
+      const running = events.findIndex((event) => event.type === 'state' && event.state.status === 'running');
+      expect(events.findIndex(({ type }) => type === 'exited')).toBeGreaterThan(running);
+    });
+
+    suite.test('every event names its container and the time, which never goes back', async () => {
+      const { events, container } = await reported();
+      for (const event of events) expect(event.container).toEqual(container);
+      const times = events.map(({ time }) => time.getTime());
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+    });
+
+    suite.test('a reader has the events from its call on, before it begins to read', async (bench) => {
+      const controller = new AbortController();
+      const stream = bench.runtime.events({ signal: controller.signal });
+      const container = await bench.create(bench.shell('exit0'));
+      await bench.runtime.removeContainer(container);
+      const seen: RuntimeEvent['type'][] = [];
+      for await (const event of stream) {
+        if (event.container.instance === container.instance) seen.push(event.type);
+        if (event.type === 'removed' && event.container.instance === container.instance) break;
+      }
+      expect(seen.filter((type) => type !== 'state')).toEqual(['created', 'removed']);
+    });
+
+    suite.test('aborted events end with the reason of their signal', async (bench) => {
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const reading = drain(bench.runtime.events({ signal: controller.signal }));
+      controller.abort(reason);
+      await expectReason(reading, reason);
+    });
+  });
+}

@@ -1,0 +1,130 @@
+import { pipeline } from 'node:stream';
+import { CONFORMANCE_SCRIPTS, type ConformanceScript } from '../conformance/conformance-scripts.ts';
+import type { FakeInput, FakeProgram, FakeProgramContext } from './fake-program.ts';
+
+/** Where a script says `sleep 1`. */
+const PAUSE_MS = 50;
+
+async function forever({ sleep }: FakeProgramContext): Promise<never> {
+  for (;;) await sleep(60_000);
+}
+
+async function write({ stdout }: FakeProgramContext, byte: number, count: number): Promise<void> {
+  const block = Buffer.alloc(64 * 1024, byte);
+  for (let left = count; left > 0; left -= block.byteLength) await stdout.write(block.subarray(0, left));
+}
+
+/** For each script of the conformance suite a program that does the same. */
+const PROGRAMS: Readonly<Record<ConformanceScript, FakeProgram>> = {
+  exit0: async () => 0,
+  exit41: async () => 41,
+  exit137: async () => 137,
+  dieOfSegv: async ({ raise }) => {
+    await raise('SEGV');
+    return 0;
+  },
+  untilTerm: async (context) => {
+    context.onSignal('TERM', () => context.exit(7));
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+  ignoreTerm: async (context) => {
+    context.onSignal('TERM', 'ignore');
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+  reportSignals: async (context) => {
+    context.onSignal('HUP', () => context.stdout.write('HUP\n'));
+    context.onSignal('USR1', () => context.stdout.write('USR1\n'));
+    context.onSignal('INT', () => context.exit(41));
+    context.onSignal('TERM', () => context.exit(42));
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+  logLines: async ({ stdout, stderr, sleep }) => {
+    await stdout.write('out 1\n');
+    await stdout.write('out 2\n');
+    await sleep(PAUSE_MS);
+    await stderr.write('err 3\n');
+    await sleep(PAUSE_MS);
+    await stdout.write('out 4');
+    return 0;
+  },
+  rawBytes: async (context) => {
+    await context.stdout.write(Uint8Array.of(0x61, 0xff, 0xfe, 0x00, 0x62, 0x0a));
+    await write(context, 0x78, 1024 ** 2);
+    await context.stdout.write('\n');
+    await context.stdout.write('end\n');
+    return 0;
+  },
+  flood: async (context) => {
+    await write(context, 0, 32 * 1024 ** 2);
+    return 0;
+  },
+  ticker: async ({ stdout, sleep }) => {
+    for (;;) {
+      await stdout.write('tick\n');
+      await sleep(PAUSE_MS);
+    }
+  },
+  surroundings: async ({ argv, cwd, user, env, stdout }) => {
+    // argv is: shell, -c, script, $0, $1, …
+    const lines = {
+      cwd,
+      uid: user.uid,
+      gid: user.gid,
+      image: env['CONFORMANCE_IMAGE'] ?? '',
+      both: env['CONFORMANCE_BOTH'] ?? '',
+      spec: env['CONFORMANCE_SPEC'] ?? '',
+      args: argv.slice(4).join(' '),
+    };
+    for (const [name, value] of Object.entries(lines)) await stdout.write(`${name} ${value}\n`);
+    return 0;
+  },
+  cat: async ({ stdin, stdout }) => {
+    for await (const data of stdin) await stdout.write(data);
+    return 0;
+  },
+  fail5: async ({ stdout, stderr }) => {
+    await stdout.write('out\n');
+    await stderr.write('err\n');
+    return 5;
+  },
+  killItself: async ({ raise }) => {
+    await raise('KILL');
+    return 0;
+  },
+  terminal: async (context) => {
+    const showSize = async (): Promise<void> => {
+      const { columns = 0, rows = 0 } = context.terminal ?? {};
+      await context.stdout.write(`${rows} ${columns}\r\n`);
+    };
+    await showSize();
+    await readLine(context.stdin);
+    await showSize();
+    return 0;
+  },
+  echoServer: async (context) => {
+    context.listen(7777, (socket) => pipeline(socket, socket, () => {}));
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+};
+
+async function readLine(stdin: FakeInput): Promise<void> {
+  let data: Uint8Array | undefined;
+  do data = await stdin.read();
+  while (data !== undefined && !data.includes(0x0a));
+}
+
+/**
+ * A `/bin/sh` that understands `-c` with the scripts of `CONFORMANCE_SCRIPTS`, letter by letter, and nothing else: for
+ * each it runs a program that does the same.
+ */
+export const conformanceShell: FakeProgram = async (context) => {
+  const [, option, text] = context.argv;
+  const name = Object.entries(CONFORMANCE_SCRIPTS).find(([, script]) => script === text)?.[0];
+  if (option === '-c' && name !== undefined) return PROGRAMS[name as ConformanceScript](context);
+  await context.stderr.write('sh: this shell knows only the scripts of the conformance suite\n');
+  return 127;
+};

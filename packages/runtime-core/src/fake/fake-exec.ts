@@ -1,0 +1,108 @@
+import { Readable, Writable } from 'node:stream';
+import type { ExitResult } from '../container-state.ts';
+import { ZlayerError } from '../errors.ts';
+import type { ExecProcess, ExecResult, TerminalSize } from '../exec.ts';
+import type { OutputChunk } from '../output.ts';
+import { signalNumber } from '../signals.ts';
+import { ChunkQueue } from './chunk-queue.ts';
+import type { FakeProcess } from './fake-process.ts';
+
+/** Starts the process of an exec; `output` resolves when it may write more. */
+export type Spawn = (output: (chunk: OutputChunk) => Promise<void>) => FakeProcess;
+
+/** Runs a process to its end and keeps its output, up to a limit. */
+export async function runToEnd(
+  spawn: Spawn,
+  { input, limit, signal }: { input: Uint8Array; limit: number; signal?: AbortSignal | undefined },
+): Promise<ExecResult> {
+  signal?.throwIfAborted();
+  const pieces: Record<OutputChunk['stream'], Uint8Array[]> = { stdout: [], stderr: [] };
+  const size = { stdout: 0, stderr: 0 };
+  let exceeded = false;
+  const process = spawn(async ({ stream, data }) => {
+    const kept = data.subarray(0, limit - size[stream]);
+    pieces[stream].push(kept);
+    size[stream] += kept.byteLength;
+    if (kept.byteLength === data.byteLength) return;
+    exceeded = true;
+    process.deliver(9);
+  });
+  const abort = (): void => process.deliver(9);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    void process.writeInput(input).then(() => process.closeInput());
+    const exit = await process.exit;
+    signal?.throwIfAborted();
+    const stdout = Buffer.concat(pieces.stdout);
+    const stderr = Buffer.concat(pieces.stderr);
+    const output = { stdout, stderr, stdoutText: stdout.toString(), stderrText: stderr.toString() };
+    if (exceeded) {
+      const error = new ZlayerError('CONFLICT', `the command wrote more than ${limit} bytes`, {
+        subject: process.options.argv.join(' '),
+        remedy: 'Raise maxOutputBytes, or use execStream.',
+      });
+      throw Object.assign(error, output);
+    }
+    if (exit.exitCode === undefined) throw new ZlayerError('INTERNAL', exit.message);
+    return { exitCode: exit.exitCode, ...(exit.reason === 'signal' ? { signal: exit.signal } : {}), ...output };
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** A process with Node's streams. */
+export class FakeExecProcess implements ExecProcess {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  readonly exit: Promise<ExitResult>;
+  readonly #process: FakeProcess;
+  readonly #unsupportedResize: () => ZlayerError;
+
+  constructor(spawn: Spawn, signal: AbortSignal | undefined, unsupportedResize: () => ZlayerError) {
+    signal?.throwIfAborted();
+    const queues = { stdout: outputQueue(), stderr: outputQueue() };
+    const process = spawn(({ stream, data }) => queues[stream].push(data));
+    this.#process = process;
+    this.#unsupportedResize = unsupportedResize;
+    this.stdout = Readable.from(queues.stdout, { objectMode: false });
+    this.stderr = Readable.from(queues.stderr, { objectMode: false });
+    this.stdin = new Writable({
+      write: (data: Uint8Array, _encoding, done) => {
+        if (!process.inputOpen) done(new ZlayerError('CONFLICT', 'the process has ended'));
+        else process.writeInput(data).then(() => done(), done);
+      },
+      final: (done) => {
+        process.closeInput();
+        done();
+      },
+    });
+    const abort = (): void => process.deliver(9);
+    signal?.addEventListener('abort', abort, { once: true });
+    this.exit = process.exit.then(async (result) => {
+      signal?.removeEventListener('abort', abort);
+      for (const queue of Object.values(queues)) queue.end();
+      await Promise.all(Object.values(queues).map((queue) => queue.drained()));
+      return result;
+    });
+  }
+
+  async kill(signal: string | number = 'SIGKILL'): Promise<void> {
+    this.#process.deliver(signalNumber(signal));
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    if (!this.#process.options.terminal) throw this.#unsupportedResize();
+    this.#process.resize(size);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.deliver(9);
+    for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy();
+    await this.#process.exit;
+  }
+}
+
+function outputQueue(): ChunkQueue<Uint8Array> {
+  return new ChunkQueue((data) => data.byteLength);
+}

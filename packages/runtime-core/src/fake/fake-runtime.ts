@@ -1,0 +1,423 @@
+import { type Duplex, duplexPair } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import type { Availability } from '../availability.ts';
+import { BaseRuntime } from '../base-runtime.ts';
+import type { Cancellable } from '../cancellable.ts';
+import type { RuntimeCapabilities } from '../capabilities.ts';
+import { mergeCommand } from '../command.ts';
+import { type ContainerId, containerIdSchema, formatContainerId } from '../container-id.ts';
+import type { ContainerReference } from '../container-reference.ts';
+import type { ContainerState, ExitResult } from '../container-state.ts';
+import { ZlayerError } from '../errors.ts';
+import { EventBroadcast } from '../event-broadcast.ts';
+import type { RuntimeEvent } from '../events.ts';
+import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from '../exec.ts';
+import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions } from '../images.ts';
+import type { LogChunk, LogOptions, OutputChunk } from '../output.ts';
+import { parsePlatform } from '../platform.ts';
+import type { ContainerDetails, ContainerSummary, CreatedContainer, WaitOptions } from '../runtime.ts';
+import { parseServiceSpec, platformOf, type ServiceSpec, type ServiceSpecInput } from '../service-spec.ts';
+import { signalNumber } from '../signals.ts';
+import type { StartReport } from '../start-report.ts';
+import type { ContainerStats, ProcessEntry } from '../stats.ts';
+import { parseUser } from '../user.ts';
+import { type FakeCapability, fakeCapabilities } from './fake-capabilities.ts';
+import { FakeContainer } from './fake-container.ts';
+import { FakeExecProcess, runToEnd } from './fake-exec.ts';
+import type { FakeImage } from './fake-image.ts';
+import { FakeImageStore } from './fake-image-store.ts';
+
+const DEFAULT_MAX_OUTPUT = 64 * 1024 ** 2;
+
+/** What a {@link FakeRuntime} is made of. */
+export interface FakeRuntimeOptions {
+  /** Default: `fake`. */
+  name?: string | undefined;
+  /** What can be pulled, by reference. A reference is found only as it is written here. */
+  images: Readonly<Record<string, FakeImage>>;
+  /** Capabilities to do without, to see how a program copes with `UNSUPPORTED`. Default: none. */
+  without?: readonly FakeCapability[] | undefined;
+  /** Default: available. */
+  availability?: Availability | undefined;
+}
+
+/**
+ * A runtime in memory, for tests of programs that use a `Runtime`. Its workloads are functions (see `FakeProgram`),
+ * with signals, standard streams, back-pressure and exit codes as real ones have; it starts no process, opens no socket
+ * and writes no file. It fulfils the contract as far as it declares, which the conformance suite proves.
+ *
+ * Nothing isolates or limits its programs: `resources` are accepted and mean nothing.
+ */
+export class FakeRuntime extends BaseRuntime {
+  readonly name: string;
+  readonly #availability: Availability;
+  readonly #without: ReadonlySet<FakeCapability>;
+  readonly #images: FakeImageStore;
+  readonly #containers = new Map<string, FakeContainer>();
+  readonly #events = new EventBroadcast<RuntimeEvent>();
+
+  constructor({ name = 'fake', images, without = [], availability = { available: true } }: FakeRuntimeOptions) {
+    super();
+    this.name = name;
+    this.#availability = availability;
+    this.#without = new Set(without);
+    this.#images = new FakeImageStore(images);
+  }
+
+  async availability(): Promise<Availability> {
+    return this.#availability;
+  }
+
+  capabilities(): RuntimeCapabilities {
+    return fakeCapabilities(this.#without);
+  }
+
+  async pullImage(reference: string, options: PullOptions = {}): Promise<PulledImage> {
+    const { digest, platform, size } = this.#images.pull(reference, options).summary;
+    return { reference, digest, platform, size };
+  }
+
+  override async listImages(): Promise<ImageSummary[]> {
+    this.#needs('images.list', 'listImages');
+    return this.#images.list();
+  }
+
+  override async inspectImage(reference: string): Promise<ImageDetails> {
+    this.#needs('images.list', 'inspectImage');
+    return this.#images.details(reference);
+  }
+
+  override async removeImage(reference: string): Promise<void> {
+    this.#needs('images.remove', 'removeImage');
+    const user = [...this.#containers.values()].find(({ spec }) => spec.image === reference);
+    if (user) {
+      throw new ZlayerError('CONFLICT', `the image ${reference} is used by the container ${user.name}`, {
+        subject: reference,
+        remedy: 'Remove the container first.',
+      });
+    }
+    this.#images.remove(reference);
+  }
+
+  override async tagImage(reference: string, name: string): Promise<void> {
+    this.#needs('images.tag', 'tagImage');
+    this.#images.tag(reference, name);
+  }
+
+  override async pruneImages({ signal }: Cancellable = {}): Promise<PruneReport> {
+    this.#needs('images.prune', 'pruneImages');
+    signal?.throwIfAborted();
+    const used = new Set([...this.#containers.values()].map(({ image }) => image.summary.digest));
+    return this.#images.prune(({ summary }) => used.has(summary.digest));
+  }
+
+  async createContainer(
+    id: ContainerId,
+    input: ServiceSpecInput,
+    { signal }: Cancellable = {},
+  ): Promise<CreatedContainer> {
+    checkId(id);
+    const spec = parseServiceSpec(input);
+    this.#checkSupport(spec);
+    if (this.#containers.has(formatContainerId(id))) throw alreadyExists(id);
+    const platform = platformOf(spec, parsePlatform(process.arch));
+    const image = this.#images.pull(spec.image, { policy: spec.pullPolicy, platform, signal });
+    const { service, replica } = id;
+    const container = new FakeContainer({
+      id: { service, replica },
+      spec,
+      image,
+      argv: mergeCommand(image.image, spec.command),
+      report: (event) => this.#events.emit(event),
+      deleteOnExit: (ended) => void this.removeContainer({ ...ended.id, instance: ended.instance }).catch(() => {}),
+    });
+    this.#containers.set(container.name, container);
+    return { id: container.id, instance: container.instance };
+  }
+
+  override async getOrCreateContainer(
+    id: ContainerId,
+    input: ServiceSpecInput,
+    options: Cancellable = {},
+  ): Promise<CreatedContainer> {
+    const container = this.#find(id);
+    if (!container) return this.createContainer(id, input, options);
+    if (isDeepStrictEqual(parseServiceSpec(input), container.spec)) {
+      return { id: container.id, instance: container.instance };
+    }
+    throw new ZlayerError('CONFLICT', `the container ${container.name} has another spec`, {
+      subject: container.name,
+      remedy: 'Remove it first, or use another id.',
+    });
+  }
+
+  async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {
+    return this.#get(container).start(options);
+  }
+
+  async stopContainer(
+    container: ContainerReference,
+    { timeoutMs }: { timeoutMs?: number | undefined } = {},
+  ): Promise<void> {
+    await this.#find(container)?.stop(timeoutMs);
+  }
+
+  async killContainer(container: ContainerReference, signal: string | number): Promise<void> {
+    this.#get(container).kill(signalNumber(signal));
+  }
+
+  async removeContainer(
+    reference: ContainerReference,
+    { force = false }: { force?: boolean | undefined } = {},
+  ): Promise<void> {
+    const container = this.#find(reference);
+    await container?.remove(force, () => this.#containers.delete(container.name));
+  }
+
+  override async pauseContainer(container: ContainerReference): Promise<void> {
+    this.#needs('containers.pause', 'pauseContainer');
+    await this.#get(container).pause();
+  }
+
+  override async unpauseContainer(container: ContainerReference): Promise<void> {
+    this.#needs('containers.pause', 'unpauseContainer');
+    await this.#get(container).unpause();
+  }
+
+  override async renameContainer(reference: ContainerReference, id: ContainerId): Promise<void> {
+    this.#needs('containers.rename', 'renameContainer');
+    checkId(id);
+    const container = this.#get(reference);
+    await container.rename(() => {
+      if (this.#containers.has(formatContainerId(id))) throw alreadyExists(id);
+      this.#containers.delete(container.name);
+      this.#containers.set(formatContainerId(id), container);
+      return { service: id.service, replica: id.replica };
+    });
+  }
+
+  async listContainers(): Promise<ContainerSummary[]> {
+    return [...this.#containers.values()].map(({ id, instance, spec, state }) => ({
+      id,
+      instance,
+      image: spec.image,
+      state,
+    }));
+  }
+
+  async containerState(container: ContainerReference): Promise<ContainerState> {
+    return this.#get(container).state;
+  }
+
+  async inspectContainer(container: ContainerReference): Promise<ContainerDetails> {
+    return this.#get(container).details();
+  }
+
+  async waitContainer(reference: ContainerReference, options: WaitOptions = {}): Promise<ExitResult> {
+    options.signal?.throwIfAborted();
+    if (options.condition !== 'removed') return this.#get(reference).wait(options);
+    const message = `there is no container ${formatContainerId(reference)}`;
+    return this.#find(reference)?.wait(options) ?? { reason: 'runtime-error', exitCode: undefined, message };
+  }
+
+  logsStream(reference: ContainerReference, options: LogOptions = {}): AsyncIterable<LogChunk> {
+    const container = this.#get(reference);
+    const hasEnded = (): boolean => {
+      const { status } = container.state;
+      return status === 'exited' || status === 'failed' || this.#containers.get(container.name) !== container;
+    };
+    return container.log.read(options, hasEnded);
+  }
+
+  attachContainer(container: ContainerReference, options: Cancellable = {}): AsyncIterable<OutputChunk> {
+    return this.#get(container).attach(options);
+  }
+
+  override async writeStdin(container: ContainerReference, data: Uint8Array, options: Cancellable = {}): Promise<void> {
+    this.#needs('containers.stdin', 'writeStdin');
+    options.signal?.throwIfAborted();
+    await this.#get(container).writeStdin(data, options);
+  }
+
+  override async closeStdin(container: ContainerReference): Promise<void> {
+    this.#needs('containers.stdin', 'closeStdin');
+    this.#get(container).closeStdin();
+  }
+
+  override async exec(
+    reference: ContainerReference,
+    command: readonly string[],
+    options: BufferedExecOptions = {},
+  ): Promise<ExecResult> {
+    this.#needs('exec.buffered', 'exec');
+    const container = this.#get(reference);
+    this.#checkExec(command, options, 'exec');
+    const { input = '', maxOutputBytes: limit = DEFAULT_MAX_OUTPUT, signal } = options;
+    return runToEnd((output) => container.exec(command, options, output), { input: Buffer.from(input), limit, signal });
+  }
+
+  override async execStream(
+    reference: ContainerReference,
+    command: readonly string[],
+    options: StreamingExecOptions = {},
+  ): Promise<ExecProcess> {
+    this.#needs('exec.streaming', 'execStream');
+    if (options.tty) this.#needs('exec.tty', 'execStream');
+    const container = this.#get(reference);
+    this.#checkExec(command, options, 'execStream');
+    return new FakeExecProcess(
+      (output) => container.exec(command, options, output),
+      options.signal,
+      () => this.unsupportedError('resize'),
+    );
+  }
+
+  override async connect(container: ContainerReference, port: number, { signal }: Cancellable = {}): Promise<Duplex> {
+    this.#needs('network.connect', 'connect');
+    signal?.throwIfAborted();
+    const listener = this.#get(container).listener(port);
+    const serve = listener?.ports.get(port);
+    if (!listener || !serve) {
+      throw new ZlayerError('NETWORK', `nobody listens on port ${port} of ${formatContainerId(container)}`, {
+        subject: `${formatContainerId(container)}:${port}`,
+      });
+    }
+    const [ours, theirs] = duplexPair();
+    void listener.exit.then(() => {
+      ours.destroy();
+      theirs.destroy();
+    });
+    serve(theirs);
+    return ours;
+  }
+
+  override async getContainerStats(container: ContainerReference): Promise<ContainerStats> {
+    this.#needs('containers.stats', 'getContainerStats');
+    return this.#get(container).stats();
+  }
+
+  override async *statsStream(
+    reference: ContainerReference,
+    { intervalMs = 1000, signal }: Cancellable & { intervalMs?: number | undefined } = {},
+  ): AsyncGenerator<ContainerStats, void> {
+    this.#needs('containers.stats', 'statsStream');
+    signal?.throwIfAborted();
+    const container = this.#get(reference);
+    yield container.stats();
+    const over = new AbortController();
+    const end = container.wait({ condition: 'next-exit', signal: over.signal }).then(
+      () => 'ended',
+      () => 'ended',
+    );
+    try {
+      for (;;) {
+        if (!container.active) return;
+        const wait = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+        const tick = delay(intervalMs, 'tick', { signal: wait }).catch(() => 'aborted');
+        const next = await Promise.race([end, tick]);
+        signal?.throwIfAborted();
+        if (next === 'ended' || !container.active) return;
+        yield container.stats();
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  override async topContainer(container: ContainerReference): Promise<ProcessEntry[]> {
+    this.#needs('containers.top', 'topContainer');
+    return this.#get(container).top();
+  }
+
+  override async getContainerPid(container: ContainerReference): Promise<number | undefined> {
+    this.#get(container);
+    return undefined;
+  }
+
+  override async getContainerPortOverride(container: ContainerReference): Promise<number | undefined> {
+    this.#get(container);
+    return undefined;
+  }
+
+  events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
+    return this.#events.read(options);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map((container) => container.stop(0)));
+    this.#events.close();
+  }
+
+  #find(reference: ContainerReference): FakeContainer | undefined {
+    const { service, replica, instance } = reference;
+    checkId({ service, replica });
+    const name = formatContainerId(reference);
+    const container = this.#containers.get(name);
+    if (container && instance !== undefined && container.instance !== instance) {
+      throw new ZlayerError('CONFLICT', `the container ${name} was replaced by another of its name`, {
+        subject: name,
+        remedy: 'Look it up again with inspectContainer.',
+      });
+    }
+    return container;
+  }
+
+  #get(reference: ContainerReference): FakeContainer {
+    const container = this.#find(reference);
+    if (container) return container;
+    const name = formatContainerId(reference);
+    throw new ZlayerError('NOT_FOUND', `there is no container ${name}`, {
+      subject: name,
+      remedy: 'Create it first.',
+    });
+  }
+
+  #needs(capability: FakeCapability, call: string): void {
+    if (this.#without.has(capability)) throw this.unsupportedError(call);
+  }
+
+  #checkUser(user: string | undefined, call: string): void {
+    if (user === undefined) return;
+    const { user: principal, group } = parseUser(user);
+    if ('name' in principal || (group && 'name' in group)) this.#needs('users.names', call);
+  }
+
+  #checkExec(command: readonly string[], { user }: { user?: string | undefined }, call: string): void {
+    if (command.length === 0) {
+      throw new ZlayerError('INVALID_SPEC', 'there is no command to run: it is empty', {
+        remedy: 'Give a program and its arguments.',
+      });
+    }
+    this.#checkUser(user, call);
+  }
+
+  /** What a spec asks for is done, or refused: never left out in silence. */
+  #checkSupport({ user, storage, ports, healthCheck, lifecycle }: ServiceSpec): void {
+    this.#checkUser(user, 'createContainer with a user by name');
+    const asks: [boolean, string][] = [
+      [storage.length > 0, 'storage'],
+      [ports.length > 0, 'ports'],
+      [healthCheck !== undefined, 'a health check'],
+      [lifecycle.restart.policy !== 'no', 'a restart policy'],
+      [lifecycle.maxLifetime !== undefined, 'a maximal lifetime'],
+      [lifecycle.idleTimeout !== undefined, 'an idle timeout'],
+    ];
+    for (const [asked, what] of asks) if (asked) throw this.unsupportedError(`createContainer with ${what}`);
+  }
+}
+
+function alreadyExists(id: ContainerId): ZlayerError {
+  const name = formatContainerId(id);
+  return new ZlayerError('ALREADY_EXISTS', `the container ${name} exists already`, {
+    subject: name,
+    remedy: 'Remove it first, or use another id.',
+  });
+}
+
+function checkId({ service, replica }: ContainerId): void {
+  const result = containerIdSchema.safeParse({ service, replica });
+  if (result.success) return;
+  const problems = result.error.issues.map(({ message }) => message).join('; ');
+  throw new ZlayerError('INVALID_SPEC', `${JSON.stringify({ service, replica })} is not a container id: ${problems}`);
+}
