@@ -35,6 +35,14 @@ describe('EventBroadcast', () => {
     expect(await events.next()).toEqual({ done: true, value: undefined });
   });
 
+  it('lets a reader leave while it waits', async () => {
+    const broadcast = new EventBroadcast<number>();
+    const events = broadcast.read()[Symbol.asyncIterator]();
+    const waiting = events.next();
+    await events.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+  });
+
   it('ends with the reason of an abort', async () => {
     const broadcast = new EventBroadcast<number>();
     const controller = new AbortController();

@@ -7,6 +7,8 @@ const CAPACITY = 10_000;
 interface Reader<T> {
   queue: T[];
   failure: unknown;
+  /** It wants no more. */
+  left: boolean;
   wake: () => void;
 }
 
@@ -32,12 +34,14 @@ export class EventBroadcast<T> {
   /** @throws ZlayerError `INTERNAL`, while reading, when 10 000 events wait; the signal's reason when it was aborted. */
   read({ signal }: Cancellable = {}): AsyncIterable<T> {
     signal?.throwIfAborted();
-    const reader: Reader<T> = { queue: [], failure: undefined, wake: () => {} };
+    const reader: Reader<T> = { queue: [], failure: undefined, left: false, wake: () => {} };
     this.#readers.add(reader);
     const events = this.#iterate(reader, signal);
     // A generator that was never begun runs no `finally`, so leaving is dealt with here as well.
     const leave = (): Promise<IteratorResult<T>> => {
       this.#readers.delete(reader);
+      reader.left = true;
+      reader.wake();
       return events.return();
     };
     const iterator: AsyncIterableIterator<T> = {
@@ -60,7 +64,7 @@ export class EventBroadcast<T> {
           continue;
         }
         if (reader.failure !== undefined) throw reader.failure;
-        if (this.#closed) return;
+        if (this.#closed || reader.left) return;
         await new Promise<void>((resolve) => {
           reader.wake = resolve;
         });
