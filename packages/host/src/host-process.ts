@@ -1,9 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ZlayerError } from '@zlayer/runtime-core';
-import { abortable } from './abortable.ts';
+import { abortable, ZlayerError } from '@zlayer/runtime-core';
 import { ControlConnection } from './control-connection.ts';
-import { type Deferred, deferred } from './deferred.ts';
 import { type HostExit, type HostStatus, isHostStatus, readHostStatus } from './host-status.ts';
 import { keepAlive } from './keep-alive.ts';
 import { isAlive, type ProcessIdentity } from './process-identity.ts';
@@ -37,9 +35,9 @@ export class HostProcess {
    */
   readonly exited: Promise<HostExit>;
   readonly #parts: HostProcessParts;
-  readonly #settle: Deferred<HostExit>;
+  readonly #settle: PromiseWithResolvers<HostExit>;
   /** The connection, as soon as there is one; `undefined` once there will never be one again. */
-  #connection: Deferred<ControlConnection | undefined> = deferred();
+  #connection: PromiseWithResolvers<ControlConnection | undefined> = Promise.withResolvers();
   #closed = false;
 
   constructor(parts: HostProcessParts) {
@@ -47,7 +45,7 @@ export class HostProcess {
     this.startTime = parts.host.startTime;
     this.main = parts.main;
     this.#parts = parts;
-    this.#settle = deferred();
+    this.#settle = Promise.withResolvers();
     this.exited = this.#settle.promise;
     this.exited.catch(() => undefined);
     this.#watch(parts.connection).then(this.#settle.resolve, this.#settle.reject);
@@ -142,7 +140,7 @@ export class HostProcess {
   async #follow(connection: ControlConnection): Promise<HostExit | undefined> {
     this.#connection.resolve(connection);
     const exit = await connection.closed;
-    this.#connection = deferred();
+    this.#connection = Promise.withResolvers();
     return exit;
   }
 }

@@ -2,7 +2,6 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { deferred } from './deferred.ts';
 import { JsonFileLog, MAX_LOG_ENTRY_BYTES } from './json-file-log.ts';
 import { type LogEntry, type ReadLogOptions, readJsonFileLog } from './read-json-file-log.ts';
 
@@ -172,7 +171,7 @@ describe('reading a log', () => {
   test('follows a growing log from the tail on, to the very last line', { timeout: 20_000 }, async () => {
     await fill(10);
     const log = await JsonFileLog.open(path);
-    const ended = deferred<void>();
+    const ended = Promise.withResolvers<void>();
     const entries = readJsonFileLog(path, { follow: true, tail: 3, until: ended.promise });
     const followed: LogEntry[] = [];
     const first = (await entries.next()).value;

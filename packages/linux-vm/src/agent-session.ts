@@ -7,7 +7,7 @@ import { printable } from './console-tail.ts';
 /** How much of a text that the guest sends ends up in an error. */
 const MAX_MESSAGE = 2048;
 
-/** Most bytes of input in one frame: small enough to keep signals from waiting long behind it. */
+/** Most bytes of input in one frame: what the agent has to hold for a workload that does not read. */
 const MAX_INPUT_FRAME = 64 * 1024;
 
 /** Takes the output of a workload; what it returns is awaited before more is read. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { JsonFileLog, readJsonFileLog, type Vm } from '@zlayer/host';
 import {
+  abortable,
   type Cancellable,
   type ContainerDetails,
   type ContainerId,
@@ -233,17 +234,7 @@ export class Container {
 
   async wait({ condition = 'not-running', signal }: { condition?: WaitCondition | undefined } & Cancellable) {
     const ends = { 'not-running': this.#ended, 'next-exit': this.#nextEnd, removed: this.#removed };
-    const { promise } = ends[condition];
-    if (!signal) return promise;
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const abort = (): void => aborted.reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      return await Promise.race([promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    return abortable(ends[condition].promise, signal);
   }
 
   attach({ signal }: Cancellable): AsyncIterable<OutputChunk> {

@@ -1,4 +1,5 @@
 import { type ByteString, byteStringOf } from './byte-string.ts';
+import type { TarEntry } from './tar-entry.ts';
 
 export const blockSize = 512;
 
@@ -8,17 +9,8 @@ export class TarError extends Error {
 }
 
 /** The fields of one header block, before extended headers are applied. */
-export interface TarHeader {
+export interface TarHeader extends Omit<TarEntry, 'type' | 'xattrs'> {
   readonly typeFlag: string;
-  readonly path: ByteString;
-  readonly linkPath: ByteString;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly mtime: number;
-  readonly deviceMajor: number;
-  readonly deviceMinor: number;
 }
 
 /** Reads a header block of any of the dialects v7, ustar, PAX and GNU. */

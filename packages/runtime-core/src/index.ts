@@ -1,3 +1,4 @@
+export { abortable } from './abortable.ts';
 export type { Availability } from './availability.ts';
 export { BaseRuntime } from './base-runtime.ts';
 export type { Cancellable } from './cancellable.ts';

@@ -1,4 +1,4 @@
-import { abortable } from './abortable.ts';
+import { abortable } from '../abortable.ts';
 import { Pulse } from './pulse.ts';
 
 /** Bytes that may wait before a writer has to. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
+import { abortable } from '../abortable.ts';
 import type { Cancellable } from '../cancellable.ts';
 import { mergeEnv } from '../command.ts';
 import { type ContainerId, formatContainerId } from '../container-id.ts';
@@ -13,7 +14,6 @@ import type { ServiceSpec } from '../service-spec.ts';
 import { signalNumber } from '../signals.ts';
 import type { StartReport } from '../start-report.ts';
 import type { ContainerStats, ProcessEntry } from '../stats.ts';
-import { abortable } from './abortable.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import type { StoredFakeImage } from './fake-image-store.ts';
 import { FakeLog } from './fake-log.ts';

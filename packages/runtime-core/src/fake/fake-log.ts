@@ -1,5 +1,5 @@
+import { abortable } from '../abortable.ts';
 import type { LogChunk, LogOptions, OutputChunk } from '../output.ts';
-import { abortable } from './abortable.ts';
 import { Pulse } from './pulse.ts';
 
 /** A line without an end is recorded in parts of this many bytes. */

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
+import { abortable } from '../abortable.ts';
 import type { ExitResult } from '../container-state.ts';
 import type { TerminalSize } from '../exec.ts';
 import type { OutputChunk } from '../output.ts';
 import { signalNumber } from '../signals.ts';
-import { abortable } from './abortable.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import type { FakeOutput, FakeProgram, FakeProgramContext } from './fake-program.ts';
 import { Pulse } from './pulse.ts';

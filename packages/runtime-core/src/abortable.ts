@@ -1,4 +1,4 @@
-/** A promise that an abort settles first, with the signal's reason. What it waited for goes on. */
+/** What a promise becomes, or the signal's reason if that comes first. The work behind the promise goes on. For authors of runtimes. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   signal?.throwIfAborted();
   if (signal === undefined) return promise;
