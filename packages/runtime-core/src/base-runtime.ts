@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type { Availability } from './availability.ts';
 import type { Cancellable } from './cancellable.ts';
 import type { RuntimeCapabilities } from './capabilities.ts';
@@ -7,7 +7,7 @@ import type { ContainerReference } from './container-reference.ts';
 import { type ContainerState, type ExitResult, isActive } from './container-state.ts';
 import { ZlayerError } from './errors.ts';
 import type { RuntimeEvent } from './events.ts';
-import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from './exec.ts';
+import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from './exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from './images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from './network.ts';
 import type { LogChunk, LogOptions, OutputChunk } from './output.ts';
@@ -20,9 +20,10 @@ import type {
   Runtime,
   WaitOptions,
 } from './runtime.ts';
-import type { ServiceSpecInput } from './service-spec.ts';
+import type { ServiceSpec, ServiceSpecInput } from './service-spec.ts';
 import type { StartReport } from './start-report.ts';
 import type { ContainerStats, ProcessEntry } from './stats.ts';
+import { refuseUnsupported } from './unsupported-places.ts';
 
 /**
  * What every runtime has in common. The abstract members are what a runtime cannot be without; the others say `UNSUPPORTED`
@@ -96,7 +97,7 @@ export abstract class BaseRuntime implements Runtime {
     return this.unsupported('pruneImages');
   }
   saveImages(_references: readonly string[], _options?: Cancellable): Readable {
-    throw this.unsupportedError('saveImages');
+    return Readable.from(this.unsupportedStream('saveImages'));
   }
   loadImages(_archive: AsyncIterable<Uint8Array>, _options?: Cancellable): Promise<string[]> {
     return this.unsupported('loadImages');
@@ -118,6 +119,9 @@ export abstract class BaseRuntime implements Runtime {
   }
   closeStdin(_container: ContainerReference): Promise<void> {
     return this.unsupported('closeStdin');
+  }
+  resizeTerminal(_container: ContainerReference, _size: TerminalSize): Promise<void> {
+    return this.unsupported('resizeTerminal');
   }
   exec(
     _container: ContainerReference,
@@ -154,8 +158,10 @@ export abstract class BaseRuntime implements Runtime {
   getContainerIp(_container: ContainerReference): Promise<string | undefined> {
     return this.unsupported('getContainerIp');
   }
-  getContainerPortOverride(_container: ContainerReference): Promise<number | undefined> {
-    return this.unsupported('getContainerPortOverride');
+  async getContainerPortOverride(container: ContainerReference): Promise<number | undefined> {
+    // Few runtimes have such a port; what is not there is asked for in vain all the same.
+    await this.containerState(container);
+    return undefined;
   }
   portMappings(_container: ContainerReference): Promise<PublishedPort[]> {
     return this.unsupported('portMappings');
@@ -182,6 +188,11 @@ export abstract class BaseRuntime implements Runtime {
   }
   recover(): Promise<ContainerSummary[]> {
     return this.unsupported('recover');
+  }
+
+  /** @throws ZlayerError `UNSUPPORTED` that names every place of a spec that this runtime would have to leave out. */
+  protected refuseUnsupported(spec: ServiceSpec): void {
+    refuseUnsupported({ name: this.name, capabilities: this.capabilities() }, spec);
   }
 
   protected unsupportedError(call: string): ZlayerError {

@@ -13,6 +13,7 @@ export type ContainerState =
   /** It did not start, or what it ran in went away: there is no exit code. */
   | { status: 'failed'; reason: string };
 
+/** The word that tells a {@link ContainerState}. */
 export type ContainerStatus = ContainerState['status'];
 
 /** How a container ended. */

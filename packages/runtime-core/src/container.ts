@@ -4,12 +4,13 @@ import type { ContainerId } from './container-id.ts';
 import type { ContainerInstance } from './container-reference.ts';
 import type { ContainerState, ExitResult } from './container-state.ts';
 import { NotFoundError } from './errors.ts';
-import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from './exec.ts';
+import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from './exec.ts';
 import type { PublishedPort } from './network.ts';
 import type { LogChunk, LogOptions, OutputChunk } from './output.ts';
 import type { Runtime, WaitOptions } from './runtime.ts';
 import type { ServiceSpecInput } from './service-spec.ts';
 
+/** Options of {@link run}. */
 export interface RunOptions extends Cancellable {
   /** Default: one that nobody else has. */
   id?: ContainerId | undefined;
@@ -60,6 +61,7 @@ export class Container implements AsyncDisposable {
     return { ...this.id, instance: this.instance };
   }
 
+  /** Where it is in its life. */
   state(): Promise<ContainerState> {
     return this.#runtime.containerState(this.reference);
   }
@@ -75,18 +77,27 @@ export class Container implements AsyncDisposable {
     return this.wait();
   }
 
+  /** Sends a signal to its process. */
   kill(signal: string | number): Promise<void> {
     return this.#runtime.killContainer(this.reference, signal);
   }
 
+  /** Runs a command in it to its end. */
   exec(command: readonly string[], options?: BufferedExecOptions): Promise<ExecResult> {
     return this.#runtime.exec(this.reference, command, options);
   }
 
+  /** Starts a command in it. */
   spawn(command: readonly string[], options?: StreamingExecOptions): Promise<ExecProcess> {
     return this.#runtime.execStream(this.reference, command, options);
   }
 
+  /** Gives the workload's terminal a new size. */
+  resize(size: TerminalSize): Promise<void> {
+    return this.#runtime.resizeTerminal(this.reference, size);
+  }
+
+  /** What it has written, as it was recorded. */
   logs(options?: LogOptions): AsyncIterable<LogChunk> {
     return this.#runtime.logsStream(this.reference, options);
   }

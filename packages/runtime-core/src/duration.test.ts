@@ -11,6 +11,10 @@ describe('parseDuration', () => {
     ['1h1m1s1ms', 3_661_001],
     ['5m', 300_000],
     ['1.5h', 5_400_000],
+    ['1d', 86_400_000],
+    ['1d12h', 129_600_000],
+    ['2w', 1_209_600_000],
+    ['1w2d3h4m5s6ms', 788_645_006],
     ['0.5s', 500],
     ['0.1s', 100],
     ['1.9999ms', 1],
@@ -30,7 +34,9 @@ describe('parseDuration', () => {
     '-1s',
     '1s1m',
     '1s2s',
-    '1d',
+    '1y',
+    '1h1d',
+    '1d1w',
     '1 s',
     '1S',
     '1e3s',
@@ -51,8 +57,9 @@ describe('parseDuration', () => {
   it('reads back every length that is written with units', () => {
     const part = (max: number) => fc.integer({ min: 0, max });
     fc.assert(
-      fc.property(part(100_000), part(1000), part(1000), part(5000), (h, m, s, ms) => {
-        expect(parseDuration(`${h}h${m}m${s}s${ms}ms`)).toBe(((h * 60 + m) * 60 + s) * 1000 + ms);
+      fc.property(part(100), part(100), part(100_000), part(1000), part(1000), part(5000), (w, d, h, m, s, ms) => {
+        const hours = (w * 7 + d) * 24 + h;
+        expect(parseDuration(`${w}w${d}d${h}h${m}m${s}s${ms}ms`)).toBe(((hours * 60 + m) * 60 + s) * 1000 + ms);
       }),
     );
   });

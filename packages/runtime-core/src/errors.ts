@@ -15,8 +15,10 @@ export const ERROR_CODES = [
   'CONFLICT',
   'INTERNAL',
 ] as const;
+/** One of the {@link ERROR_CODES}. */
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** What an error may say beside its message. */
 export interface ZlayerErrorOptions {
   /** What the failure is about: an image reference, a container id, a path. */
   subject?: string | undefined;

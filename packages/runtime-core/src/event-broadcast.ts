@@ -33,7 +33,6 @@ export class EventBroadcast<T> {
 
   /** @throws ZlayerError `INTERNAL`, while reading, when 10 000 events wait; the signal's reason when it was aborted. */
   read({ signal }: Cancellable = {}): AsyncIterable<T> {
-    signal?.throwIfAborted();
     const reader: Reader<T> = { queue: [], failure: undefined, left: false, wake: () => {} };
     this.#readers.add(reader);
     const events = this.#iterate(reader, signal);

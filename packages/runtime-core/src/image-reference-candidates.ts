@@ -1,3 +1,4 @@
+/** Options of {@link imageReferenceCandidates}. */
 export interface ImageReferenceCandidatesOptions {
   /** The registry of names that have none. Default: `docker.io`. */
   defaultRegistry?: string | undefined;

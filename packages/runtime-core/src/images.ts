@@ -1,6 +1,6 @@
 import type { Cancellable } from './cancellable.ts';
 import type { Platform } from './platform.ts';
-import type { PullPolicy } from './service-spec.ts';
+import type { PullPolicy, SourcePolicy } from './service-spec.ts';
 
 /** One step of a pull, for a progress display. */
 export type PullProgress =
@@ -11,14 +11,18 @@ export type PullProgress =
   /** The image's layers are being laid out as a root file system. */
   | { type: 'unpacking'; digest: string };
 
+/** Who asks a registry. */
 export interface RegistryCredentials {
   username: string;
   password: string;
 }
 
+/** Options of `pullImage`. */
 export interface PullOptions extends Cancellable {
   /** Default: `ifNotPresent`. */
   policy?: PullPolicy | undefined;
+  /** Where it may come from. Default: `any`. */
+  source?: SourcePolicy | undefined;
   /** Default: Linux on the host's own architecture. */
   platform?: Platform | undefined;
   auth?: RegistryCredentials | undefined;
@@ -42,6 +46,7 @@ export interface ImageSummary extends PulledImage {
   createdAt?: Date | undefined;
 }
 
+/** What an image says about itself. */
 export interface ImageDetails extends ImageSummary {
   entrypoint: readonly string[];
   command: readonly string[];
@@ -55,6 +60,7 @@ export interface ImageDetails extends ImageSummary {
   layers: readonly { digest: string; size: number }[];
 }
 
+/** Options of `pushImage`. */
 export interface PushOptions extends Cancellable {
   auth?: RegistryCredentials | undefined;
   onProgress?: ((progress: PullProgress) => void) | undefined;

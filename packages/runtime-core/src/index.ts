@@ -2,7 +2,7 @@ export { abortable } from './abortable.ts';
 export type { Availability } from './availability.ts';
 export { BaseRuntime } from './base-runtime.ts';
 export type { Cancellable } from './cancellable.ts';
-export type { RuntimeCapabilities } from './capabilities.ts';
+export type { ResourceKind, RuntimeCapabilities } from './capabilities.ts';
 export { type CommandOverride, type ImageDefaults, mergeCommand, mergeEnv, shellForm } from './command.ts';
 export { CompositeRuntime, type CompositeRuntimeOptions } from './composite/composite-runtime.ts';
 export type { CompositeDelegate, DelegateKind } from './composite/delegate.ts';
@@ -17,6 +17,7 @@ export {
   isActive,
   STATE_TRANSITIONS,
 } from './container-state.ts';
+export { deferErrors } from './defer-errors.ts';
 export { parseDuration } from './duration.ts';
 export type { ErrorData } from './error-data.ts';
 export { errorFromJSON } from './error-from-json.ts';
@@ -44,7 +45,7 @@ export {
   type ZlayerErrorOptions,
 } from './errors.ts';
 export { EventBroadcast } from './event-broadcast.ts';
-export type { RuntimeEvent, RuntimeEventType } from './events.ts';
+export type { HealthStatus, RuntimeEvent, RuntimeEventType } from './events.ts';
 export type {
   BufferedExecOptions,
   ExecOptions,
@@ -53,6 +54,7 @@ export type {
   StreamingExecOptions,
   TerminalSize,
 } from './exec.ts';
+export { type HealthRule, HealthTracker } from './health-tracker.ts';
 export { type ImageReferenceCandidatesOptions, imageReferenceCandidates } from './image-reference-candidates.ts';
 export type {
   ImageDetails,
@@ -68,7 +70,17 @@ export { ISOLATION_LABEL, RUNTIME_LABEL, VZ_USER_LABEL } from './labels.ts';
 export { parseMemory } from './memory.ts';
 export type { OverlayAttachKind, OverlayConfig, OverlayPeer, PublishedPort } from './network.ts';
 export type { LogChunk, LogOptions, OutputChunk } from './output.ts';
-export { ARCHITECTURES, type Architecture, formatPlatform, type Platform, parsePlatform } from './platform.ts';
+export { isOutputLimitError, type LimitedOutput, OutputLimitError } from './output-limit-error.ts';
+export {
+  ARCHITECTURES,
+  type Architecture,
+  formatPlatform,
+  OPERATING_SYSTEMS,
+  type OperatingSystem,
+  type Platform,
+  parsePlatform,
+  samePlatform,
+} from './platform.ts';
 export {
   DEFAULT_HOST_ADDRESS,
   formatPortMapping,
@@ -76,8 +88,10 @@ export {
   type PortMapping,
   type PortProtocol,
   parsePortMapping,
+  parsePortMappings,
 } from './port-mapping.ts';
 export { pseudoPid } from './pseudo-pid.ts';
+export { type EndedRun, type RestartRule, restartDelay } from './restart-delay.ts';
 export type {
   ContainerDetails,
   ContainerSummary,
@@ -98,6 +112,8 @@ export {
   type PullPolicy,
   parseServiceSpec,
   platformOf,
+  ROOTFS_TYPES,
+  type RootfsType,
   type ServiceSpec,
   type ServiceSpecInput,
   SOURCE_POLICIES,
@@ -114,4 +130,5 @@ export {
   type StartStage,
 } from './start-report.ts';
 export type { ContainerStats, ProcessEntry } from './stats.ts';
+export { refuseUnsupported, unsupportedPlaces } from './unsupported-places.ts';
 export { type Principal, parseUser, type UserReference } from './user.ts';

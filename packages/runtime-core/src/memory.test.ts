@@ -43,6 +43,17 @@ describe('parseMemory', () => {
     expect(() => parseMemory('x'.repeat(1_000_000))).toThrow(/^.{1,200}$/);
   });
 
+  it('multiplies by its unit exactly, and refuses what a number cannot hold', () => {
+    const units = fc.constantFrom<[string, number]>(['k', 1], ['Ki', 1], ['mb', 2], ['MiB', 2], ['g', 3], ['Ti', 4]);
+    fc.assert(
+      fc.property(fc.maxSafeNat(), units, (amount, [unit, power]) => {
+        const exact = BigInt(amount) * 1024n ** BigInt(power);
+        if (exact <= BigInt(Number.MAX_SAFE_INTEGER)) expect(BigInt(parseMemory(`${amount}${unit}`))).toBe(exact);
+        else expect(() => parseMemory(`${amount}${unit}`)).toThrow('it is too large');
+      }),
+    );
+  });
+
   it('reads back every whole number of bytes', () => {
     fc.assert(
       fc.property(fc.maxSafeNat(), (bytes) => {

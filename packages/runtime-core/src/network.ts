@@ -10,6 +10,7 @@ export interface PublishedPort {
 /** How an overlay network reaches into a container. */
 export type OverlayAttachKind = 'host-netns' | 'host-ip' | 'in-guest-vsock';
 
+/** Another member of an overlay network. */
 export interface OverlayPeer {
   publicKey: string;
   /** `host:port`; empty for a peer that calls by itself. */

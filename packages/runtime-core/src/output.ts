@@ -14,10 +14,11 @@ export interface LogChunk extends OutputChunk {
   cursor: string;
 }
 
+/** Which part of a log is read. */
 export interface LogOptions extends Cancellable {
-  /** Go on until the container has ended. Default: `false`. */
+  /** Go on until the container has ended; one that was not started yet is waited for. Default: `false`. */
   follow?: boolean | undefined;
-  /** Begin that many chunks before the end. Default: at the beginning. */
+  /** Begin that many chunks before the end, counting only those that the other options let pass. Default: all. */
   tail?: number | undefined;
   /** Begin behind the chunk that had this cursor. */
   cursor?: string | undefined;

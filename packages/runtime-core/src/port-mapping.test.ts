@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatPortMapping, parsePortMapping } from './port-mapping.ts';
+import { formatPortMapping, parsePortMapping, parsePortMappings } from './port-mapping.ts';
 
 const mapping = (hostAddress: string, hostPort: number, containerPort: number, protocol = 'tcp') => ({
   hostAddress,
@@ -72,6 +72,17 @@ describe('parsePortMapping', () => {
         expect(first).toMatchObject({ hostPort: host, containerPort: container, protocol: name });
         expect(isIP(first.hostAddress)).toBe(isIP(address));
         expect(parsePortMapping(formatPortMapping(first))).toEqual(first);
+      }),
+    );
+  });
+
+  it('reads a range as its ports one by one', () => {
+    const start = fc.integer({ min: 1, max: 60_000 });
+    fc.assert(
+      fc.property(start, start, fc.integer({ min: 0, max: 50 }), (host, container, more) => {
+        const text = `${host}-${host + more}:${container}-${container + more}/udp`;
+        const single = Array.from({ length: more + 1 }, (_, i) => parsePortMapping(`${host + i}:${container + i}/udp`));
+        expect(parsePortMappings(text)).toEqual(single);
       }),
     );
   });

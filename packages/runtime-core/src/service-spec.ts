@@ -9,7 +9,8 @@ import { lifecycle } from './service-spec/lifecycle.ts';
 import { MAX_ITEMS, MAX_PROBLEMS } from './service-spec/limits.ts';
 import { parseLinuxCapability } from './service-spec/linux-capabilities.ts';
 import { messages } from './service-spec/messages.ts';
-import { endpoint, portMapping, refuseEqualHostPorts, refuseEqualNames } from './service-spec/ports.ts';
+import { namedTexts } from './service-spec/named-texts.ts';
+import { endpoint, portMappings, refuseEqualNames } from './service-spec/ports.ts';
 import { describeProblems, problemsOf, type SpecProblem } from './service-spec/problems.ts';
 import { resources } from './service-spec/resources.ts';
 import { duration, size } from './service-spec/scalars.ts';
@@ -23,15 +24,23 @@ import { parseUser } from './user.ts';
  * registry cannot be reached or has none newer; only when it is not there yet; or not at all.
  */
 export const PULL_POLICIES = ['always', 'newer', 'ifNotPresent', 'never'] as const;
+/** One of the {@link PULL_POLICIES}. */
 export type PullPolicy = (typeof PULL_POLICIES)[number];
 
 /** Where an image may come from: from anywhere; only what was built, loaded or tagged here; only a registry's. */
 export const SOURCE_POLICIES = ['any', 'local', 'registry'] as const;
+/** One of the {@link SOURCE_POLICIES}. */
 export type SourcePolicy = (typeof SOURCE_POLICIES)[number];
 
 /** How a container is connected: as the runtime does by default; not at all; or with the host's own interfaces. */
 export const NETWORK_MODES = ['default', 'none', 'host'] as const;
+/** One of the {@link NETWORK_MODES}. */
 export type NetworkMode = (typeof NETWORK_MODES)[number];
+
+/** How the image becomes the root: as a block device, or as a directory that is shared with the guest. */
+export const ROOTFS_TYPES = ['erofs', 'virtiofs'] as const;
+/** One of the {@link ROOTFS_TYPES}. */
+export type RootfsType = (typeof ROOTFS_TYPES)[number];
 
 const variableName = z.string().regex(/^[^=\0]+$/, 'the name of a variable is not empty and has no "=" and no NUL');
 const labelName = z
@@ -54,7 +63,7 @@ export const serviceSpecSchema = z.strictObject({
     .min(1, 'the reference of an image is not empty')
     .max(1024, 'the reference of an image has at most 1024 characters')
     .regex(/^[^\s\0]*$/, 'the reference of an image has no white space'),
-  /** `linux/amd64` or `linux/arm64`. Default: the host's own architecture. */
+  /** `linux/amd64`, `linux/arm64`, `darwin/arm64`. Default: Linux on the host's own architecture. */
   platform: z.string().check(checkedBy(parsePlatform)).optional(),
   /** Default: `ifNotPresent`. */
   pullPolicy: z.enum(PULL_POLICIES).default('ifNotPresent'),
@@ -63,25 +72,33 @@ export const serviceSpecSchema = z.strictObject({
   rootfs: z
     .strictObject({
       /** The image as a block device, or as a directory that is shared with the guest. Default: `erofs`. */
-      type: z.enum(['erofs', 'virtiofs']).default('erofs'),
+      type: z.enum(ROOTFS_TYPES).default('erofs'),
       /** The most that may be written over the image: bytes, or `2Gi`. Default: the runtime's. */
       size: size.optional(),
     })
     .prefault({}),
   command: command.prefault({}),
-  /** Variables to set over the image's. */
-  env: z.record(variableName, withoutNul('the value of a variable')).default({}),
+  /** Variables to set over the image's: an object, or a list of `NAME=value`. */
+  env: namedTexts('the variable', {
+    name: variableName,
+    value: withoutNul('the value of a variable'),
+    separator: '=',
+  }).default({}),
   /** `user`, `uid`, `user:group` or `uid:gid`. Default: the image's. */
   user: z.string().check(checkedBy(parseUser)).optional(),
   /** Default: made of the container's id. */
   hostname: domainName('a host name', 64).optional(),
-  /** For whoever reads them; some choose the runtime, see `ISOLATION_LABEL`. */
-  labels: z.record(labelName, withoutNul('the value of a label')).default({}),
+  /** For whoever reads them: an object, or a list of `name=value`. Some choose the runtime, see `ISOLATION_LABEL`. */
+  labels: namedTexts('the label', {
+    name: labelName,
+    value: withoutNul('the value of a label'),
+    separator: '=',
+  }).default({}),
   resources: resources.prefault({}),
-  /** What is mounted into the container. No two have the same target. */
+  /** What is mounted into the container: whole, or Docker's short text `source:target[:ro]`. No two have the same target. */
   storage: z.array(storageMount).max(MAX_ITEMS).check(refuseEqualTargets).default([]),
-  /** Ports of the container that the host has as well. No two take the same port of the host. */
-  ports: z.array(portMapping).max(MAX_ITEMS).check(refuseEqualHostPorts).default([]),
+  /** Ports of the container that the host has as well, also ranges: `8080-8082:80-82`. No two take the same of the host. */
+  ports: portMappings.default([]),
   /** What the service offers to others. No two have the same name. */
   endpoints: z.array(endpoint).max(MAX_ITEMS).check(refuseEqualNames).default([]),
   /** Default: `default`. */
@@ -95,8 +112,12 @@ export const serviceSpecSchema = z.strictObject({
       search: z.array(domainName('a domain', 253)).max(32).default([]),
     })
     .prefault({}),
-  /** Further lines of `/etc/hosts`: an IP address for each name. */
-  extraHosts: z.record(domainName('the name of a host', 253), ipAddress).default({}),
+  /** Further lines of `/etc/hosts`: an IP address for each name, as an object or as a list of `name:address`. */
+  extraHosts: namedTexts('the host', {
+    name: domainName('the name of a host', 253),
+    value: ipAddress,
+    separator: ':',
+  }).default({}),
   /** Let nothing be written outside of what is mounted. Default: false. */
   readOnlyRoot: z.boolean().default(false),
   /** Capabilities of Linux to give and to take, over the runtime's choice: `NET_ADMIN`, `CAP_NET_ADMIN`, `ALL`. */

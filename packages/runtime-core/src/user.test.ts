@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseUser } from './user.ts';
 
@@ -19,4 +20,29 @@ describe('parseUser', () => {
       expect(() => parseUser(text)).toThrow(expect.objectContaining({ code: 'INVALID_SPEC' }));
     },
   );
+
+  it('keeps every id and name apart, and never makes root of anything else', () => {
+    const id = fc.integer({ min: 0, max: 2 ** 32 - 2 });
+    const name = fc.stringMatching(/^[a-z_][a-z0-9_-]{0,20}$/);
+    const principal = fc.oneof(
+      id.map((number) => ({ text: String(number), value: { id: number } })),
+      name.map((text) => ({ text, value: { name: text } })),
+    );
+    fc.assert(
+      fc.property(principal, fc.option(principal, { nil: undefined }), (user, group) => {
+        const text = group === undefined ? user.text : `${user.text}:${group.text}`;
+        expect(parseUser(text)).toEqual(group ? { user: user.value, group: group.value } : { user: user.value });
+      }),
+    );
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (text) => {
+        try {
+          const { user } = parseUser(text);
+          if ('id' in user && user.id === 0) expect(text).toMatch(/^0+(?::|$)/);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'INVALID_SPEC' });
+        }
+      }),
+    );
+  });
 });

@@ -4,7 +4,12 @@ import { FAKE_CAPABILITIES } from '../fake/fake-capabilities.ts';
 import { FakeRuntime } from '../fake/fake-runtime.ts';
 import { CompositeRuntime } from './composite-runtime.ts';
 
-const images = { shell: 'shell', configured: 'configured', unknown: 'registry.invalid/no/such:image' };
+const images = {
+  shell: 'shell',
+  configured: 'configured',
+  pushed: 'registry.invalid/pushed:1',
+  unknown: 'registry.invalid/no/such:image',
+};
 const unavailable = { available: false, reason: 'it is switched off', remedy: 'Switch it on.' } as const;
 
 // The delegates bear the name of the whole, as the suite wants the name of the runtime in an UNSUPPORTED error.
@@ -27,6 +32,7 @@ conformanceSuite({
       ],
     }),
   }),
+  timeouts: { silenceMs: 250 },
 });
 
 conformanceSuite({

@@ -7,7 +7,7 @@ import type { ContainerReference } from '../container-reference.ts';
 import type { ContainerState, ExitResult } from '../container-state.ts';
 import { AlreadyExistsError, InternalError, InvalidSpecError, NotFoundError } from '../errors.ts';
 import type { RuntimeEvent } from '../events.ts';
-import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from '../exec.ts';
+import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from '../exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from '../images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from '../network.ts';
 import type { LogChunk, LogOptions, OutputChunk } from '../output.ts';
@@ -32,6 +32,7 @@ import { mergeEvents } from './merge-events.ts';
 import { availabilityOf, explain, type RouteRequest, route } from './routing.ts';
 import { unitedCapabilities } from './united-capabilities.ts';
 
+/** What a {@link CompositeRuntime} is made of. */
 export interface CompositeRuntimeOptions {
   /** Default: `composite`. */
   name?: string | undefined;
@@ -44,8 +45,8 @@ export interface CompositeRuntimeOptions {
  *
  * 1. those that the spec's label `com.zlayer.isolation` names; with it there is no other choice,
  * 2. those that the image's label `com.zlayer.runtime` names, if the image is in a local store,
- * 3. the Linux VMs that run the spec's platform; with it there is no other choice either,
- * 4. the Linux VMs that run the image's platform, if the image is in a local store,
+ * 3. the Linux VMs that run the spec's platform, or for macOS what runs that; with it there is no other choice either,
+ * 4. those that run the image's platform in the same way, if the image is in a local store; one for macOS goes nowhere else,
  * 5. the Linux VMs.
  *
  * Every later call goes where the container lives, also when it was there before. Lists, prunes and events are those of
@@ -268,6 +269,10 @@ export class CompositeRuntime implements Runtime {
 
   closeStdin(container: ContainerReference): Promise<void> {
     return this.#at(container, (runtime) => runtime.closeStdin(container));
+  }
+
+  resizeTerminal(container: ContainerReference, size: TerminalSize): Promise<void> {
+    return this.#at(container, (runtime) => runtime.resizeTerminal(container, size));
   }
 
   exec(container: ContainerReference, command: readonly string[], options?: BufferedExecOptions): Promise<ExecResult> {

@@ -41,7 +41,9 @@ test('an image is pushed from the first runtime that has it and can', async () =
 });
 
 test('archives and pushes are UNSUPPORTED when no runtime has them', async () => {
-  const { runtime } = testHost();
+  const without = ['images.archive', 'images.push'] as const;
+  const each = { without };
+  const { runtime } = testHost({ vzLinux: each, qemu: each, vz: each, sandbox: each });
   const unsupported = { code: 'UNSUPPORTED' };
   await expect(buffer(runtime.saveImages(['app']))).rejects.toMatchObject(unsupported);
   await expect(runtime.loadImages(Readable.from([]))).rejects.toMatchObject(unsupported);

@@ -4,6 +4,7 @@ import { quote, subjectOf } from '../quote.ts';
 
 /** What can isolate a container, as the isolation label of a container and the runtime label of an image name it. */
 export const ISOLATIONS = ['vz-linux', 'vz', 'vm', 'qemu', 'sandbox'] as const;
+/** One of the {@link ISOLATIONS}. */
 export type Isolation = (typeof ISOLATIONS)[number];
 
 const SPELLINGS: ReadonlyMap<string, Isolation> = new Map([

@@ -11,7 +11,6 @@ import { isRefusal } from './refusal.ts';
  * @throws while reading: what a runtime fails with, after the events before it; `INTERNAL` when 10 000 events wait.
  */
 export function mergeEvents(runtimes: readonly Runtime[], { signal }: Cancellable = {}): AsyncIterable<RuntimeEvent> {
-  signal?.throwIfAborted();
   const over = new AbortController();
   const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
   const merged = new EventBroadcast<RuntimeEvent>();

@@ -180,3 +180,42 @@ test('the order of preference is the one in which the delegates are given', asyn
   await new CompositeRuntime({ delegates }).createContainer(id, { image: 'app', ...forced('vm') });
   expect(await second.listContainers()).toHaveLength(1);
 });
+
+const MAC = { os: 'darwin' } as const;
+
+test('what is for macOS runs under Seatbelt or in a macOS VM, in the order of preference, never in a Linux VM', async () => {
+  const spec = { platform: 'darwin/arm64' };
+  expect(await landing(testHost({ sandbox: MAC, vz: MAC }), spec)).toBe('the-sandbox');
+  expect(await landing(testHost({ sandbox: { ...MAC, availability: OFF }, vz: MAC }), spec)).toBe('the-vz');
+  expect(await landing(testHost({ sandbox: MAC, vz: MAC }), { ...spec, ...forced('vz') })).toBe('the-vz');
+  const none = await landing(testHost(), spec).catch((error: unknown) => error);
+  expect(none).toMatchObject({ code: 'UNAVAILABLE' });
+  expect(String(none)).toContain('the-vz-linux: it does not run darwin/arm64');
+});
+
+test('an image for macOS in a local store runs where macOS images run, and nowhere else', async () => {
+  const platform = parsePlatform('darwin/arm64');
+  const host = testHost({ sandbox: MAC, vz: MAC });
+  await host.sandbox.pullImage('app', { platform });
+  expect(await landing(host)).toBe('the-sandbox');
+  const marker = testHost({ sandbox: MAC, vz: { ...MAC, ...marked('vz') } });
+  await marker.vz.pullImage('app', { platform });
+  expect(await landing(marker)).toBe('the-vz');
+  const off = { ...MAC, availability: OFF };
+  const gone = testHost({ sandbox: off, vz: off });
+  await gone.sandbox.pullImage('app', { platform });
+  await expect(landing(gone)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('a Linux platform never leads out of a Linux VM, whatever the others declare', async () => {
+  expect(await landing(testHost(), { platform: 'linux/arm64' })).toBe('the-vz-linux');
+});
+
+test.each(['windows/amd64', 'freebsd/arm64'])(
+  '%s is INVALID_SPEC, which says that nobody runs such a system',
+  async (platform) => {
+    const error = await landing(testHost(), { platform }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'INVALID_SPEC' });
+    expect(String(error)).toMatch(/no runtime runs the operating system "(?:windows|freebsd)"/);
+  },
+);

@@ -2,7 +2,7 @@ import type { Availability } from '../availability.ts';
 import { UnavailableError } from '../errors.ts';
 import type { ImageDetails } from '../images.ts';
 import { ISOLATION_LABEL, RUNTIME_LABEL } from '../labels.ts';
-import { formatPlatform, type Platform } from '../platform.ts';
+import { formatPlatform, type Platform, samePlatform } from '../platform.ts';
 import { subjectOf } from '../quote.ts';
 import type { CompositeDelegate } from './delegate.ts';
 import { findIsolation, type Isolation } from './isolation.ts';
@@ -25,8 +25,8 @@ type LocalImage = { delegate: CompositeDelegate; details: ImageDetails };
  *
  * 1. The isolation that the spec forces decides alone.
  * 2. The runtime label of the image, if the image is in a local store. It is a wish: others follow.
- * 3. The platform of the spec: only a Linux VM that has this architecture.
- * 4. The platform of the image, if it is in a local store.
+ * 3. The platform of the spec: for Linux only a Linux VM that has this architecture; for macOS Seatbelt or a macOS VM.
+ * 4. The platform of the image, if it is in a local store, in the same way.
  * 5. Any Linux VM. What nothing is known about never runs under Seatbelt.
  *
  * Nothing is pulled. A delegate that is not available is passed over.
@@ -57,16 +57,19 @@ export async function route(
 
   const local = await localImages(delegates, image, platform);
   const linux = delegates.filter(({ kind }) => kind === 'linux-vm');
+  const suits = (delegate: CompositeDelegate, wanted: Platform): boolean =>
+    (wanted.os === 'linux') === (delegate.kind === 'linux-vm') && runs(delegate, wanted);
   const marked = await firstAvailable(markedFor(delegates, local));
   if (marked) return marked;
   if (platform) {
-    const found = await firstAvailable(linux.filter((delegate) => runs(delegate, platform)));
+    const found = await firstAvailable(delegates.filter((delegate) => suits(delegate, platform)));
     if (found) return found;
     throw nobodyLeft(image, delegates, passedOver, platform);
   }
   const platforms = local.map(({ details }) => details.platform);
-  const suited = linux.filter((delegate) => platforms.some((each) => runs(delegate, each)));
-  const found = (await firstAvailable(suited)) ?? (await firstAvailable(linux));
+  const suited = delegates.filter((delegate) => platforms.some((each) => suits(delegate, each)));
+  const isForMacAlone = platforms.length > 0 && platforms.every(({ os }) => os === 'darwin');
+  const found = (await firstAvailable(suited)) ?? (isForMacAlone ? undefined : await firstAvailable(linux));
   if (found) return found;
   throw nobodyLeft(image, delegates, passedOver);
 }
@@ -124,8 +127,8 @@ function markedFor(delegates: readonly CompositeDelegate[], local: readonly Loca
   });
 }
 
-function runs({ runtime }: CompositeDelegate, { os, architecture }: Platform): boolean {
-  return runtime.capabilities().platforms.some((each) => each.os === os && each.architecture === architecture);
+function runs({ runtime }: CompositeDelegate, platform: Platform): boolean {
+  return runtime.capabilities().platforms.some((each) => samePlatform(each, platform));
 }
 
 function forcedUnavailable(
@@ -158,7 +161,7 @@ function nobodyLeft(
     const why = passedOver.get(delegate);
     if (why) return [delegate, why] as const;
     const reason =
-      delegate.kind === 'linux-vm' && platform
+      platform && (delegate.kind === 'linux-vm' || platform.os !== 'linux')
         ? `it does not run ${formatPlatform(platform)}`
         : `it runs only what is meant for it, as the label ${ISOLATION_LABEL} says`;
     return [delegate, { reason }] as const;

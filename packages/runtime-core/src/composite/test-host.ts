@@ -1,6 +1,6 @@
 import type { RuntimeCapabilities } from '../capabilities.ts';
 import { type FakeImage, FakeRuntime, type FakeRuntimeOptions } from '../fake/index.ts';
-import { ARCHITECTURES, type Architecture } from '../platform.ts';
+import { ARCHITECTURES, type Architecture, type OperatingSystem } from '../platform.ts';
 import type { ContainerSummary, Runtime } from '../runtime.ts';
 import { CompositeRuntime } from './composite-runtime.ts';
 import type { CompositeDelegate } from './delegate.ts';
@@ -20,6 +20,8 @@ export const waiting: FakeImage = {
 
 interface TestRuntimeOptions extends Partial<FakeRuntimeOptions> {
   architectures?: readonly Architecture[];
+  /** Default: `linux`. */
+  os?: OperatingSystem;
 }
 
 /** A fake runtime that runs the image `app`, and whatever a test changes about it. */
@@ -32,9 +34,12 @@ export class TestRuntime extends FakeRuntime {
   availabilityCalls = 0;
   readonly #architectures: readonly Architecture[];
 
-  constructor({ architectures = ARCHITECTURES, ...options }: TestRuntimeOptions = {}) {
+  readonly #os: OperatingSystem;
+
+  constructor({ architectures = ARCHITECTURES, os = 'linux', ...options }: TestRuntimeOptions = {}) {
     super({ images: { app: waiting }, ...options });
     this.#architectures = architectures;
+    this.#os = os;
   }
 
   override async availability(): ReturnType<FakeRuntime['availability']> {
@@ -43,7 +48,7 @@ export class TestRuntime extends FakeRuntime {
   }
 
   override capabilities(): RuntimeCapabilities {
-    const platforms = this.#architectures.map((architecture) => ({ os: 'linux', architecture }) as const);
+    const platforms = this.#architectures.map((architecture) => ({ os: this.#os, architecture }));
     return { ...super.capabilities(), platforms };
   }
 

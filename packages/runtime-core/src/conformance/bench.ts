@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { RuntimeCapabilities } from '../capabilities.ts';
 import type { ContainerId } from '../container-id.ts';
 import type { ExitResult } from '../container-state.ts';
@@ -15,6 +18,7 @@ export interface Laboratory {
   capabilities: RuntimeCapabilities;
   images: ConformanceImageReferences;
   events: EventRecord;
+  reopen: (() => Promise<Runtime>) | undefined;
   leftovers: ((instance: string) => Promise<string[]>) | undefined;
   slow: boolean;
   silenceMs: number;
@@ -43,6 +47,7 @@ export class Bench {
   /** Aborted when the test has run out of time. */
   readonly signal: AbortSignal;
   readonly #ids: ContainerId[] = [];
+  readonly #directories: string[] = [];
 
   constructor(lab: Laboratory, signal: AbortSignal) {
     this.lab = lab;
@@ -88,11 +93,29 @@ export class Bench {
     return { container, output, result };
   }
 
+  /** A container that has run to its end, once more. Its output of this run. */
+  async rerun(container: Subject): Promise<OutputRecord> {
+    const output = new OutputRecord(this.runtime.attachContainer(container, { signal: this.signal }));
+    const exit = this.runtime.waitContainer(container, { condition: 'next-exit', signal: this.signal });
+    await this.runtime.startContainer(container, { signal: this.signal });
+    await exit;
+    await output.ended;
+    return output;
+  }
+
+  /** An empty directory of this machine, until the test is over. */
+  async directory(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), 'zlayer-conformance-'));
+    this.#directories.push(path);
+    return path;
+  }
+
   /** Removes what the test has left. */
   async clear(): Promise<void> {
     const outcomes = await Promise.allSettled(
       this.#ids.splice(0).map((id) => this.runtime.removeContainer(id, { force: true })),
     );
+    await Promise.all(this.#directories.splice(0).map((path) => rm(path, { recursive: true, force: true })));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw new Error('a container could not be removed after its test', { cause: failed.reason });
   }

@@ -4,6 +4,11 @@ import type { Runtime } from '../runtime.ts';
 export interface RuntimeUnderTest {
   /** Nobody else may use it while the suite runs: the suite prunes. */
   runtime: Runtime;
+  /**
+   * Makes a further runtime over the same state, as a program that is started later would. Needed for what is declared with
+   * `containers.recover`; the suite closes it.
+   */
+  reopen?: (() => Promise<Runtime>) | undefined;
   /** Called once after the last test, after the runtime was closed. */
   dispose?: (() => Promise<void>) | undefined;
   /**
@@ -19,6 +24,13 @@ export interface ConformanceImageReferences {
   shell: string;
   /** `CONFORMANCE_IMAGES.configured` */
   configured: string;
+  /** Where the runtime may push to. Needed when `images.push` is declared. */
+  pushed?: string | undefined;
+  /**
+   * Its command says `ready` and sends every datagram back that comes to UDP port 7778. Busybox has nothing that does so. Needed
+   * when the publishing of UDP ports is declared.
+   */
+  datagrams?: string | undefined;
   /** A well-formed reference to an image that does not exist anywhere. */
   unknown: string;
 }

@@ -40,6 +40,39 @@ export const CONFORMANCE_SCRIPTS = {
   terminal: 'stty size; read line; stty size',
   /** Serves TCP on port 7777 and sends back what it receives. */
   echoServer: 'echo ready; exec nc -ll -p 7777 -e cat',
+  /** Its files. */
+  showFiles: 'cat "$@"',
+  /** Tries to write a line to each file. */
+  tryWrites:
+    'for file; do if (echo new >> "$file") 2>/dev/null; then echo "wrote $file"; else echo "refused $file"; fi; done',
+  /** Adds a line to each file, and says how many there are. */
+  addLines: 'for file; do echo line >> "$file"; wc -l < "$file"; done',
+  /** Tries to write so many bytes to a file. */
+  fill: 'if head -c "$2" /dev/zero > "$1"; then echo filled; else echo full; fi',
+  /** Modes in octal. */
+  modes: 'stat -c %a "$@"',
+  /** Is there a file? */
+  isThere: '[ -e "$1" ]',
+  /** Has a file until SIGUSR1; ends with 7 on SIGTERM. */
+  wellUntilUsr1:
+    "touch /tmp/well; trap 'rm -f /tmp/well; echo sick' USR1; trap 'exit 7' TERM; echo ready; " +
+    'while :; do sleep 1 & wait $!; done',
+  /** Serves one page over HTTP on port 7780. */
+  httpServer: 'mkdir -p /tmp/www; echo fine > /tmp/www/index.html; echo ready; exec httpd -f -p 7780 -h /tmp/www',
+  hostname: 'hostname',
+  ownPid: 'echo "pid $$"',
+  /** Uses more and more memory. */
+  eatMemory: 'echo ready; exec tail /dev/zero',
+  /** Starts so many processes. */
+  spawnMany: 'i=0; while [ $i -lt "$1" ]; do sleep 10 & i=$((i+1)); done; echo "started $i"',
+  ulimits: 'echo "nofile $(ulimit -Sn) $(ulimit -Hn)"; echo "core $(ulimit -Sc) $(ulimit -Hc)"',
+  /** Capabilities of the process and the most it can have, as hexadecimal masks. */
+  capabilities: "grep -E '^Cap(Eff|Bnd):' /proc/self/status",
+  /** Names of the network interfaces. */
+  interfaces: "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '",
+  addresses: 'ip addr',
+  /** Ends after a while, whoever is there to see it. */
+  exit41Later: 'echo waiting; sleep 1; exit 41',
 } as const;
 
 /** Name of a script of the suite. */

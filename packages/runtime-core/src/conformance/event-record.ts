@@ -18,9 +18,24 @@ export class EventRecord {
     return this.events.filter(({ container }) => container.instance === instance);
   }
 
+  /** Resolves when the runtime has reported something more. */
+  async next(): Promise<void> {
+    await this.#arrival.promise;
+  }
+
+  /** Resolves when an event of the instance was reported that is meant. */
+  async matches(instance: string, isMeant: (event: RuntimeEvent) => boolean): Promise<void> {
+    while (!this.of(instance).some(isMeant)) await this.next();
+  }
+
+  /** Resolves when so many such events of the instance were reported. */
+  async counts(instance: string, type: RuntimeEvent['type'], count: number): Promise<void> {
+    while (this.of(instance).filter((event) => event.type === type).length < count) await this.next();
+  }
+
   /** Resolves when such an event of the instance was reported. */
   async shows(instance: string, type: RuntimeEvent['type']): Promise<void> {
-    while (!this.of(instance).some((event) => event.type === type)) await this.#arrival.promise;
+    await this.counts(instance, type, 1);
   }
 
   /** Resolves when the instance was reported to have come into this state. */

@@ -62,8 +62,10 @@ export class Suite {
     let bench: Bench | undefined;
     const over = new AbortController();
     const build = async (): Promise<T> => {
-      bench = new Bench(this.#options.lab, over.signal);
-      return make(bench);
+      const { lab, testMs } = this.#options;
+      bench = new Bench(lab, over.signal);
+      // One that hangs costs the time of one test, not of all that look at it.
+      return inTime(make(bench), testMs, over);
     };
     const clear = async (): Promise<void> => {
       await made?.catch(() => {});
@@ -81,20 +83,27 @@ export class Suite {
     const { testMs } = this.#options;
     const late = new AbortController();
     const bench = new Bench(lab, late.signal);
-    const outOfTime = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      const error = new Error(`the test did not end within ${testMs} ms`);
-      outOfTime.reject(error);
-      late.abort(error);
-    }, testMs);
     try {
-      await Promise.race([body(bench), outOfTime.promise]);
+      await inTime(body(bench), testMs, late);
     } catch (error) {
       await bench.clear().catch(() => {});
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
     await bench.clear();
+  }
+}
+
+/** Gives up waiting after a time, and tells the others by aborting `late`. */
+async function inTime<T>(work: Promise<T>, milliseconds: number, late: AbortController): Promise<T> {
+  const outOfTime = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new Error(`the test did not end within ${milliseconds} ms`);
+    outOfTime.reject(error);
+    late.abort(error);
+  }, milliseconds);
+  try {
+    return await Promise.race([work, outOfTime.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

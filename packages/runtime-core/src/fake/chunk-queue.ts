@@ -17,6 +17,7 @@ export class ChunkQueue<T> implements AsyncIterableIterator<T> {
   constructor(sizeOf: (chunk: T) => number, signal?: AbortSignal) {
     this.#sizeOf = sizeOf;
     this.#signal = signal;
+    if (signal?.aborted) this.abandon();
     signal?.addEventListener('abort', () => this.abandon(), { once: true });
   }
 

@@ -2,6 +2,13 @@ import { pipeline } from 'node:stream';
 import { CONFORMANCE_SCRIPTS, type ConformanceScript } from '../conformance/conformance-scripts.ts';
 import type { FakeInput, FakeProgram, FakeProgramContext } from './fake-program.ts';
 
+/** Sends datagrams back, as the image `datagrams` of the suite has to. */
+export const datagramEcho: FakeProgram = async (context) => {
+  context.receive(7778, (data, reply) => reply(data));
+  await context.stdout.write('ready\n');
+  return forever(context);
+};
+
 /** Where a script says `sleep 1`. */
 const PAUSE_MS = 50;
 
@@ -109,7 +116,101 @@ const PROGRAMS: Readonly<Record<ConformanceScript, FakeProgram>> = {
     await context.stdout.write('ready\n');
     return forever(context);
   },
+  showFiles: async ({ argv, files, stdout, stderr }) => {
+    let code = 0;
+    for (const path of argv.slice(4)) {
+      try {
+        await stdout.write(files.read(path));
+      } catch (error) {
+        await stderr.write(`${(error as Error).message}\n`);
+        code = 1;
+      }
+    }
+    return code;
+  },
+  tryWrites: async ({ argv, files, stdout }) => {
+    for (const path of argv.slice(4)) {
+      let word = 'wrote';
+      try {
+        files.write(path, 'new\n', { append: true });
+      } catch {
+        word = 'refused';
+      }
+      await stdout.write(`${word} ${path}\n`);
+    }
+    return 0;
+  },
+  addLines: async ({ argv, files, stdout }) => {
+    for (const path of argv.slice(4)) {
+      files.write(path, 'line\n', { append: true });
+      await stdout.write(`${files.readText(path).split('\n').length - 1}\n`);
+    }
+    return 0;
+  },
+  fill: async ({ argv, files, stdout }) => {
+    try {
+      files.write(argv[4] ?? '', new Uint8Array(Number(argv[5])));
+      await stdout.write('filled\n');
+    } catch {
+      await stdout.write('full\n');
+    }
+    return 0;
+  },
+  modes: async ({ argv, files, stdout }) => {
+    for (const path of argv.slice(4)) await stdout.write(`${files.stat(path)?.mode.toString(8)}\n`);
+    return 0;
+  },
+  isThere: async ({ argv, files }) => (files.stat(argv[4] ?? '') === undefined ? 1 : 0),
+  wellUntilUsr1: async (context) => {
+    context.files.write('/tmp/well', '');
+    context.onSignal('USR1', () => {
+      context.files.remove('/tmp/well');
+      return context.stdout.write('sick\n');
+    });
+    context.onSignal('TERM', () => context.exit(7));
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+  httpServer: async (context) => {
+    context.listen(7780, (socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (request: Buffer) => {
+        const status = request.toString().startsWith('GET / ') ? '200 OK' : '404 Not Found';
+        socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
+      });
+    });
+    await context.stdout.write('ready\n');
+    return forever(context);
+  },
+  hostname: async ({ hostname, stdout }) => {
+    await stdout.write(`${hostname}\n`);
+    return 0;
+  },
+  ownPid: async ({ pid, stdout }) => {
+    await stdout.write(`pid ${pid}\n`);
+    return 0;
+  },
+  eatMemory: async ({ stdout, allocate }) => {
+    await stdout.write('ready\n');
+    for (;;) await allocate(16 * 1024 ** 2);
+  },
+  spawnMany: missing,
+  ulimits: missing,
+  capabilities: missing,
+  interfaces: missing,
+  addresses: missing,
+  exit41Later: async ({ stdout, sleep }) => {
+    await stdout.write('waiting\n');
+    await sleep(PAUSE_MS);
+    return 41;
+  },
 };
+
+/** What a runtime in memory has nothing of. */
+async function missing({ stderr }: FakeProgramContext): Promise<number> {
+  await stderr.write('there is no kernel here\n');
+  return 1;
+}
 
 async function readLine(stdin: FakeInput): Promise<void> {
   let data: Uint8Array | undefined;

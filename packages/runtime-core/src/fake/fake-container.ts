@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { abortable } from '../abortable.ts';
 import type { Cancellable } from '../cancellable.ts';
@@ -6,22 +7,34 @@ import { mergeEnv } from '../command.ts';
 import { type ContainerId, formatContainerId } from '../container-id.ts';
 import { type ContainerState, type ExitResult, isActive } from '../container-state.ts';
 import { ZlayerError } from '../errors.ts';
-import type { RuntimeEvent } from '../events.ts';
-import type { ExecOptions, StreamingExecOptions } from '../exec.ts';
+import type { HealthStatus, RuntimeEvent } from '../events.ts';
+import type { ExecOptions, StreamingExecOptions, TerminalSize } from '../exec.ts';
+import { parseMemory } from '../memory.ts';
+import type { PublishedPort } from '../network.ts';
 import type { OutputChunk } from '../output.ts';
+import { effectiveRestarts, restartDelay } from '../restart-delay.ts';
 import type { ContainerDetails, WaitCondition, WaitOptions } from '../runtime.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { signalNumber } from '../signals.ts';
 import type { StartReport } from '../start-report.ts';
 import type { ContainerStats, ProcessEntry } from '../stats.ts';
 import { ChunkQueue } from './chunk-queue.ts';
+import { FakeContainerFiles } from './fake-container-files.ts';
+import type { FakeFiles } from './fake-files.ts';
+import { watchHealth } from './fake-health.ts';
+import type { FakeHost } from './fake-host.ts';
 import type { StoredFakeImage } from './fake-image-store.ts';
 import { FakeLog } from './fake-log.ts';
+import { connectTo, FakePorts } from './fake-ports.ts';
 import { FakeProcess } from './fake-process.ts';
+import type { FakeProgram } from './fake-program.ts';
+import type { FakeState } from './fake-state.ts';
 import { resolveUser } from './fake-user.ts';
 
 const SIGKILL = 9;
 const TERMINAL = { columns: 80, rows: 24 };
+
+type HealthCheck = NonNullable<ServiceSpec['healthCheck']>;
 
 type EventBody = RuntimeEvent extends infer E
   ? E extends RuntimeEvent
@@ -35,6 +48,13 @@ export interface FakeContainerOptions {
   spec: ServiceSpec;
   image: StoredFakeImage;
   argv: readonly string[];
+  state: FakeState;
+  host: FakeHost;
+  owner: FakeOwner;
+}
+
+/** The runtime that a container belongs to. */
+export interface FakeOwner {
   report: (event: RuntimeEvent) => void;
   /** Called when it has ended and its spec wants it removed. */
   deleteOnExit: (container: FakeContainer) => void;
@@ -59,10 +79,25 @@ export class FakeContainer {
   #exit: ExitResult | undefined;
   #removed = false;
   #lastPid = 0;
+  #owner: FakeOwner;
+  readonly #files: FakeContainerFiles;
+  #ports: FakePorts | undefined;
+  /** Aborted when the run ends. */
+  #run = new AbortController();
+  #health: HealthStatus | undefined;
+  #memory = 0;
+  #lastUse = 0;
+  /** Since somebody started it. */
+  #restarts = 0;
+  /** Since the last run that went well. */
+  #failedRuns = 0;
+  #restartTimer: NodeJS.Timeout | undefined;
 
   constructor(options: FakeContainerOptions) {
     this.id = options.id;
     this.#options = options;
+    this.#owner = options.owner;
+    this.#files = new FakeContainerFiles(options.spec, options.image.image, options);
     this.#report({ type: 'created' });
   }
 
@@ -86,6 +121,24 @@ export class FakeContainer {
     return isActive(this.#state.status);
   }
 
+  get files(): FakeFiles {
+    return this.#files.view;
+  }
+
+  get ports(): PublishedPort[] {
+    return this.#ports?.published ?? [];
+  }
+
+  /** Somebody has used it: it is not idle. */
+  touch(): void {
+    this.#lastUse = performance.now();
+  }
+
+  /** Gives it to another runtime; nobody's events are of this one until then. */
+  adopt(owner: FakeOwner): void {
+    this.#owner = owner;
+  }
+
   details(): ContainerDetails {
     const { summary } = this.image;
     return {
@@ -100,6 +153,8 @@ export class FakeContainer {
       startedAt: this.#startedAt,
       endedAt: this.#endedAt,
       exit: this.#exit,
+      health: this.#health,
+      restarts: this.#restarts,
     };
   }
 
@@ -113,7 +168,9 @@ export class FakeContainer {
         signal?.throwIfAborted();
         if (this.active) throw this.#conflict('is running already');
         giveUp.signal.throwIfAborted();
-        this.#enter({ status: 'initializing' });
+        this.#forgetRestart();
+        this.#restarts = 0;
+        this.#failedRuns = 0;
         await this.#launch(signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal);
       } finally {
         this.#starts.delete(giveUp);
@@ -174,7 +231,9 @@ export class FakeContainer {
   rename(take: () => ContainerId): Promise<void> {
     return this.#inTurn(async () => {
       this.#exists();
+      const from = this.id;
       this.id = take();
+      this.#report({ type: 'renamed', from });
     });
   }
 
@@ -188,14 +247,14 @@ export class FakeContainer {
 
   attach({ signal }: Cancellable): AsyncIterable<OutputChunk> {
     const attachment = new ChunkQueue<OutputChunk>(({ data }) => data.byteLength, signal);
-    if (this.#exit !== undefined && !this.active) attachment.end();
-    else this.#attachments.add(attachment);
+    this.#attachments.add(attachment);
     return attachment;
   }
 
   async writeStdin(data: Uint8Array, { signal }: Cancellable): Promise<void> {
     const process = this.#main;
     if (!process) throw this.#conflict('is not running');
+    this.touch();
     if (!process.inputOpen) throw this.#conflict('has no open standard input');
     await abortable(process.writeInput(data), signal);
   }
@@ -205,6 +264,11 @@ export class FakeContainer {
     this.#main.closeInput();
   }
 
+  resize(size: TerminalSize): void {
+    if (!this.#main) throw this.#conflict('is not running');
+    this.#main.resize(size);
+  }
+
   /** Starts a further process. It ends with the container. */
   exec(
     argv: readonly string[],
@@ -212,15 +276,20 @@ export class FakeContainer {
     output: (chunk: OutputChunk) => Promise<void>,
   ): FakeProcess {
     if (this.#state.status !== 'running') throw this.#conflict('is not running');
-    const process = this.#spawn(argv, options, output);
+    this.touch();
+    const process = this.#spawn(argv, options, output, true);
     this.#execs.add(process);
-    process.exit.finally(() => this.#execs.delete(process));
+    process.exit.finally(() => {
+      this.#execs.delete(process);
+      this.touch();
+    });
     return process;
   }
 
   /** The process that listens on a port. */
   listener(port: number): FakeProcess | undefined {
     if (this.#state.status !== 'running') throw this.#conflict('is not running');
+    this.touch();
     return this.#processes().find(({ ports }) => ports.has(port));
   }
 
@@ -241,13 +310,23 @@ export class FakeContainer {
   }
 
   async #launch(signal: AbortSignal): Promise<void> {
+    this.#enter({ status: 'initializing' });
     try {
       // A start takes time, so that there is something to give up.
       await setImmediate();
       signal.throwIfAborted();
-      const { tty, openStdin } = this.spec;
+      const { tty, openStdin, init, ports } = this.spec;
+      this.#files.remount(this.#hostname);
+      this.#memory = 0;
+      this.#lastPid = init ? 1 : 0;
+      this.#ports = await FakePorts.open(ports, {
+        host: this.#options.host,
+        processes: () => (this.#state.status === 'running' ? this.#processes() : []),
+        onUse: () => this.touch(),
+      });
+      signal.throwIfAborted();
       const options = { tty: tty ? TERMINAL : undefined };
-      const main = this.#spawn(this.#options.argv, options, (chunk) => this.#output(chunk));
+      const main = this.#spawn(this.#options.argv, options, (chunk) => this.#output(chunk), false);
       if (!openStdin) main.closeInput();
       this.#main = main;
       this.#exit = undefined;
@@ -255,6 +334,7 @@ export class FakeContainer {
       this.#startedAt = new Date();
       void main.exit.then((result) => this.#ended(result));
     } catch (cause) {
+      await this.#ports?.close();
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.#finish({ status: 'failed', reason }, { reason: 'runtime-error', exitCode: undefined, message: reason });
       if (signal.aborted) throw signal.reason;
@@ -262,17 +342,76 @@ export class FakeContainer {
       throw new ZlayerError('START_FAILED', `the container ${subject} did not start: ${reason}`, { subject, cause });
     }
     this.#enter({ status: 'running' });
+    this.#watch();
+  }
+
+  get #hostname(): string {
+    return this.spec.hostname ?? this.name.slice(0, 63);
+  }
+
+  /** What goes on beside a run: health checks, and the ends of its time. */
+  #watch(): void {
+    this.#run = new AbortController();
+    const { signal } = this.#run;
+    const { healthCheck, lifecycle } = this.spec;
+    const { maxLifetime, idleTimeout } = lifecycle;
+    if (healthCheck) {
+      this.#setHealth('starting');
+      const report = (status: HealthStatus): void => this.#setHealth(status);
+      void watchHealth(healthCheck, { probe: (over) => this.#probe(healthCheck, over), report, signal });
+    }
+    const stop = (): void => void this.stop();
+    if (maxLifetime !== undefined) after(maxLifetime, signal, stop);
+    if (idleTimeout === undefined) return;
+    const look = (): void => {
+      const left = this.#execs.size > 0 ? idleTimeout : this.#lastUse + idleTimeout - performance.now();
+      if (left > 0) after(left, signal, look);
+      else stop();
+    };
+    this.touch();
+    look();
+  }
+
+  async #probe({ command, http, tcp }: HealthCheck, signal: AbortSignal): Promise<boolean> {
+    if (this.#state.status !== 'running') return false;
+    if (command) {
+      const process = this.#spawn(command, {}, async () => {}, true);
+      process.closeInput();
+      this.#execs.add(process);
+      signal.addEventListener('abort', () => process.deliver(SIGKILL), { once: true });
+      const { exitCode } = await process.exit.finally(() => this.#execs.delete(process));
+      return exitCode === 0;
+    }
+    const port = http?.port ?? tcp?.port ?? 0;
+    const process = this.#processes().find(({ ports }) => ports.has(port));
+    const socket = process && connectTo(process, port);
+    if (!socket) return false;
+    try {
+      if (!http) return true;
+      socket.write(`GET ${http.path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      const [answer] = await once(socket, 'data', { signal });
+      return /^HTTP\/1\.[01] [23]\d\d/.test(String(answer));
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  #setHealth(status: HealthStatus): void {
+    this.#health = status;
+    this.#report({ type: 'health', status });
   }
 
   #spawn(
     argv: readonly string[],
     { env = {}, cwd, user, tty }: ExecOptions & Pick<StreamingExecOptions, 'tty'>,
     output: (chunk: OutputChunk) => Promise<void>,
+    isExec: boolean,
   ): FakeProcess {
     const { spec } = this;
     const { image } = this.image;
     const [file = ''] = argv;
-    const program = Object.hasOwn(image.programs, file) ? image.programs[file] : undefined;
+    const found = Object.hasOwn(image.programs, file) ? image.programs[file] : undefined;
+    const program = found ?? (isExec ? this.#missing(file) : undefined);
     if (program === undefined) {
       throw new ZlayerError('NOT_FOUND', `the image has no program ${JSON.stringify(file)}`, {
         subject: file,
@@ -288,8 +427,28 @@ export class FakeContainer {
       cwd: cwd ?? spec.command.workdir ?? (image.workdir || '/'),
       user: resolveUser(user ?? spec.user ?? image.user ?? '', image),
       terminal: tty,
+      hostname: this.#hostname,
+      files: this.files,
+      allocate: (bytes) => this.#allocate(bytes),
       output,
     });
+  }
+
+  /** An exec of what cannot be run has a result, as a shell's would. */
+  #missing(file: string): FakeProgram {
+    const isThere = file.startsWith('/') && this.files.stat(file) !== undefined;
+    return async ({ stderr }) => {
+      await stderr.write(`${file}: ${isThere ? 'it cannot be run' : 'there is no such program'}\n`);
+      return isThere ? 126 : 127;
+    };
+  }
+
+  #allocate(bytes: number): boolean {
+    this.#memory += bytes;
+    if (this.#memory <= parseMemory(this.spec.resources.memory)) return true;
+    this.#memory -= bytes;
+    this.#report({ type: 'oom' });
+    return false;
   }
 
   /** Records what the workload writes, and lets it go on when every reader has room. */
@@ -299,6 +458,7 @@ export class FakeContainer {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
+    this.#forgetRestart();
     const main = this.#main;
     if (main === undefined) return;
     this.#enter({ status: 'stopping' });
@@ -307,19 +467,61 @@ export class FakeContainer {
     const timer = setTimeout(() => main.deliver(SIGKILL), timeoutMs);
     if (timeoutMs > 0) main.deliver(signal);
     else main.deliver(SIGKILL);
+    const ports = this.#ports;
     await main.exit;
     clearTimeout(timer);
+    // A port is free when the stop is over.
+    await ports?.close();
   }
 
   #ended(result: ExitResult): void {
+    const asked = this.#state.status === 'stopping';
     this.#main = undefined;
     for (const process of this.#execs) process.deliver(SIGKILL);
     const { exitCode } = result;
     if (exitCode !== undefined) this.#finish({ status: 'exited', exitCode }, result);
-    if (this.spec.lifecycle.deleteOnExit) this.#options.deleteOnExit(this);
+    if (!asked) this.#planRestart(result);
+    if (this.spec.lifecycle.deleteOnExit) this.#owner.deleteOnExit(this);
+  }
+
+  #planRestart(result: ExitResult): void {
+    const ranMs = Date.now() - (this.#startedAt?.getTime() ?? Date.now());
+    const run = { result, ranMs, restarts: this.#failedRuns };
+    const delayMs = restartDelay(this.spec.lifecycle.restart, run);
+    if (delayMs === undefined) return;
+    this.#failedRuns = effectiveRestarts(run) + 1;
+    this.#restarts += 1;
+    this.#report({ type: 'restarting', attempt: this.#restarts, delayMs });
+    const timer = setTimeout(() => void this.#inTurn(() => this.#restart(timer)), delayMs);
+    this.#restartTimer = timer;
+  }
+
+  async #restart(timer: NodeJS.Timeout): Promise<void> {
+    // A stop, a start or a removal came in between.
+    if (this.#restartTimer !== timer || this.#removed) return;
+    this.#forgetRestart();
+    const giveUp = new AbortController();
+    this.#starts.add(giveUp);
+    try {
+      await this.#launch(giveUp.signal);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (!giveUp.signal.aborted) this.#planRestart({ reason: 'runtime-error', exitCode: undefined, message });
+    } finally {
+      this.#starts.delete(giveUp);
+    }
+  }
+
+  #forgetRestart(): void {
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = undefined;
   }
 
   #finish(state: ContainerState, result: ExitResult): void {
+    this.#run.abort();
+    void this.#ports?.close();
+    this.#ports = undefined;
+    this.#health = undefined;
     this.log.flush();
     this.#exit = result;
     this.#endedAt = new Date();
@@ -341,7 +543,7 @@ export class FakeContainer {
   }
 
   #report(event: EventBody): void {
-    this.#options.report({ time: new Date(), container: { ...this.id, instance: this.instance }, ...event });
+    this.#owner.report({ time: new Date(), container: { ...this.id, instance: this.instance }, ...event });
   }
 
   #processes(): FakeProcess[] {
@@ -369,4 +571,10 @@ export class FakeContainer {
   #conflict(what: string, remedy?: string): ZlayerError {
     return new ZlayerError('CONFLICT', `the container ${this.name} ${what}`, { subject: this.name, remedy });
   }
+}
+
+/** Does something later, unless the signal is aborted first. */
+function after(milliseconds: number, signal: AbortSignal, work: () => void): void {
+  const timer = setTimeout(work, milliseconds);
+  signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
 }

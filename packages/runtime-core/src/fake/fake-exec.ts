@@ -3,6 +3,7 @@ import type { ExitResult } from '../container-state.ts';
 import { ZlayerError } from '../errors.ts';
 import type { ExecProcess, ExecResult, TerminalSize } from '../exec.ts';
 import type { OutputChunk } from '../output.ts';
+import { OutputLimitError } from '../output-limit-error.ts';
 import { signalNumber } from '../signals.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import type { FakeProcess } from './fake-process.ts';
@@ -36,15 +37,11 @@ export async function runToEnd(
     const stdout = Buffer.concat(pieces.stdout);
     const stderr = Buffer.concat(pieces.stderr);
     const output = { stdout, stderr, stdoutText: stdout.toString(), stderrText: stderr.toString() };
-    if (exceeded) {
-      const error = new ZlayerError('CONFLICT', `the command wrote more than ${limit} bytes`, {
-        subject: process.options.argv.join(' '),
-        remedy: 'Raise maxOutputBytes, or use execStream.',
-      });
-      throw Object.assign(error, output);
-    }
+    if (exceeded) throw new OutputLimitError(process.options.argv, { limit, stdout, stderr });
     if (exit.exitCode === undefined) throw new ZlayerError('INTERNAL', exit.message);
-    return { exitCode: exit.exitCode, ...(exit.reason === 'signal' ? { signal: exit.signal } : {}), ...output };
+    const killed =
+      exit.reason === 'signal' ? { signal: exit.signal } : exit.reason === 'oom-killed' ? { signal: 9 } : {};
+    return { exitCode: exit.exitCode, ...killed, ...output };
   } finally {
     signal?.removeEventListener('abort', abort);
   }
@@ -77,17 +74,26 @@ export class FakeExecProcess implements ExecProcess {
         done();
       },
     });
-    const abort = (): void => process.deliver(9);
+    const streams = [this.stdin, this.stdout, this.stderr];
+    // Whoever does not look at them gets to know by `exit`.
+    for (const stream of streams) stream.on('error', () => {});
+    const abort = (): void => {
+      process.deliver(9);
+      for (const stream of streams) stream.destroy(signal?.reason);
+      for (const queue of Object.values(queues)) queue.abandon();
+    };
     signal?.addEventListener('abort', abort, { once: true });
     this.exit = process.exit.then(async (result) => {
-      signal?.removeEventListener('abort', abort);
       for (const queue of Object.values(queues)) queue.end();
       await Promise.all(Object.values(queues).map((queue) => queue.drained()));
+      signal?.removeEventListener('abort', abort);
+      signal?.throwIfAborted();
       return result;
     });
+    this.exit.catch(() => {});
   }
 
-  async kill(signal: string | number = 'SIGKILL'): Promise<void> {
+  async kill(signal: string | number = 'SIGTERM'): Promise<void> {
     this.#process.deliver(signalNumber(signal));
   }
 

@@ -14,6 +14,8 @@ export interface FakeImage {
   user?: string | undefined;
   stopSignal?: string | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
+  /** Content of files by absolute path. Programs are files as well. */
+  files?: Readonly<Record<string, string>> | undefined;
   /** Users by name, as `/etc/passwd` has them. Default: root. */
   users?: Readonly<Record<string, { uid: number; gid: number }>> | undefined;
   /** Groups by name, as `/etc/group` has them. Default: root. */

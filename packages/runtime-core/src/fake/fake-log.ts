@@ -1,4 +1,5 @@
 import { abortable } from '../abortable.ts';
+import { InvalidSpecError } from '../errors.ts';
 import type { LogChunk, LogOptions, OutputChunk } from '../output.ts';
 import { Pulse } from './pulse.ts';
 
@@ -38,10 +39,11 @@ export class FakeLog {
   }
 
   async *read(options: LogOptions, hasEnded: () => boolean): AsyncGenerator<LogChunk, void> {
+    options.signal?.throwIfAborted();
     const { follow = false, tail, cursor, since, until, stdout = true, stderr = true, signal } = options;
     const wanted = ({ stream, time }: LogChunk): boolean =>
       (stream === 'stdout' ? stdout : stderr) && (since === undefined || time >= since);
-    let next = cursor === undefined ? 0 : Number(cursor);
+    let next = cursor === undefined ? 0 : readCursor(cursor);
     if (tail !== undefined) {
       const left = this.#chunks
         .map((chunk, index) => ({ chunk, index }))
@@ -74,4 +76,9 @@ export class FakeLog {
       cursor: String(this.#chunks.length + 1),
     });
   }
+}
+
+function readCursor(cursor: string): number {
+  if (/^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw new InvalidSpecError(`${JSON.stringify(cursor)} is not a cursor of this log`, { subject: cursor });
 }

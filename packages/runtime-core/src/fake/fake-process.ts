@@ -5,6 +5,7 @@ import type { TerminalSize } from '../exec.ts';
 import type { OutputChunk } from '../output.ts';
 import { signalNumber } from '../signals.ts';
 import { ChunkQueue } from './chunk-queue.ts';
+import type { FakeFiles } from './fake-files.ts';
 import type { FakeOutput, FakeProgram, FakeProgramContext } from './fake-program.ts';
 import { Pulse } from './pulse.ts';
 
@@ -24,6 +25,10 @@ export interface FakeProcessOptions {
   cwd: string;
   user: { uid: number; gid: number };
   terminal?: TerminalSize | undefined;
+  hostname: string;
+  files: FakeFiles;
+  /** Whether the container has room for that much more. */
+  allocate: (bytes: number) => boolean;
   /** Resolves when more may be written. */
   output: (chunk: OutputChunk) => Promise<void>;
 }
@@ -35,6 +40,7 @@ class ProcessEnded extends Error {}
 export class FakeProcess {
   readonly options: FakeProcessOptions;
   readonly ports = new Map<number, (socket: Duplex) => void>();
+  readonly datagramPorts = new Map<number, (data: Uint8Array, reply: (data: Uint8Array) => void) => void>();
   /** Resolves when it has ended. */
   readonly exit: Promise<ExitResult>;
   readonly #input = new ChunkQueue<Uint8Array>((data) => data.byteLength);
@@ -107,6 +113,7 @@ export class FakeProcess {
     this.#ended.abort(new ProcessEnded('the process has ended'));
     this.#input.abandon();
     this.ports.clear();
+    this.datagramPorts.clear();
     this.#end.resolve(result);
   }
 
@@ -126,9 +133,12 @@ export class FakeProcess {
   }
 
   #context(): FakeProgramContext {
-    const { argv, env, cwd, user } = this.options;
+    const { pid, hostname, files, argv, env, cwd, user } = this.options;
     const process = this;
     return {
+      pid,
+      hostname,
+      files,
       argv,
       env,
       cwd,
@@ -159,6 +169,13 @@ export class FakeProcess {
       sleep: (milliseconds) => this.#sleep(milliseconds),
       listen: (port, serve) => {
         this.ports.set(port, serve);
+      },
+      receive: (port, serve) => {
+        this.datagramPorts.set(port, serve);
+      },
+      allocate: async (bytes) => {
+        if (!this.options.allocate(bytes)) this.#finish({ reason: 'oom-killed', exitCode: 137 });
+        this.#ended.signal.throwIfAborted();
       },
     };
   }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../exec.ts';
+import type { FakeFiles } from './fake-files.ts';
 
 /** Where a program writes to. */
 export interface FakeOutput {
@@ -15,6 +16,11 @@ export interface FakeInput extends AsyncIterable<Uint8Array> {
 
 /** What a program of the fake runtime has to work with. When its process has ended, each of its promises rejects. */
 export interface FakeProgramContext {
+  /** 1 for the workload of a container without init. */
+  readonly pid: number;
+  readonly hostname: string;
+  /** The files of the container, with all that is mounted. */
+  readonly files: FakeFiles;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
@@ -38,8 +44,15 @@ export interface FakeProgramContext {
   exit(code: number): Promise<never>;
   /** Stands still while the process is paused. */
   sleep(milliseconds: number): Promise<void>;
-  /** Lets `connect` reach this port. It is closed when the process ends. */
+  /** Lets `connect` and a published port reach this port. It is closed when the process ends. */
   listen(port: number, serve: (socket: Duplex) => void): void;
+  /** Receives the datagrams of a published UDP port. */
+  receive(port: number, serve: (data: Uint8Array, reply: (data: Uint8Array) => void) => void): void;
+  /**
+   * Counts memory as used by the process. When the container has more than its limit then, the process is ended for want
+   * of memory.
+   */
+  allocate(bytes: number): Promise<void>;
 }
 
 /**

@@ -1,4 +1,5 @@
-import { type Duplex, duplexPair } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Availability } from '../availability.ts';
@@ -9,24 +10,30 @@ import { mergeCommand } from '../command.ts';
 import { type ContainerId, containerIdSchema, formatContainerId } from '../container-id.ts';
 import type { ContainerReference } from '../container-reference.ts';
 import type { ContainerState, ExitResult } from '../container-state.ts';
+import { deferErrors } from '../defer-errors.ts';
 import { ZlayerError } from '../errors.ts';
 import { EventBroadcast } from '../event-broadcast.ts';
 import type { RuntimeEvent } from '../events.ts';
-import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions } from '../exec.ts';
-import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions } from '../images.ts';
+import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from '../exec.ts';
+import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from '../images.ts';
+import type { PublishedPort } from '../network.ts';
 import type { LogChunk, LogOptions, OutputChunk } from '../output.ts';
 import { parsePlatform } from '../platform.ts';
-import type { ContainerDetails, ContainerSummary, CreatedContainer, WaitOptions } from '../runtime.ts';
-import { parseServiceSpec, platformOf, type ServiceSpec, type ServiceSpecInput } from '../service-spec.ts';
+import type { ContainerDetails, ContainerSummary, CreatedContainer, FileStatus, WaitOptions } from '../runtime.ts';
+import { parseServiceSpec, platformOf, type ServiceSpecInput } from '../service-spec.ts';
 import { signalNumber } from '../signals.ts';
 import type { StartReport } from '../start-report.ts';
 import type { ContainerStats, ProcessEntry } from '../stats.ts';
 import { parseUser } from '../user.ts';
+import { archiveOf, headOf, unpackInto } from './fake-archive.ts';
 import { type FakeCapability, fakeCapabilities } from './fake-capabilities.ts';
-import { FakeContainer } from './fake-container.ts';
+import { FakeContainer, type FakeOwner } from './fake-container.ts';
 import { FakeExecProcess, runToEnd } from './fake-exec.ts';
+import type { FakeHost } from './fake-host.ts';
 import type { FakeImage } from './fake-image.ts';
-import { FakeImageStore } from './fake-image-store.ts';
+import type { FakeImageStore } from './fake-image-store.ts';
+import { connectTo } from './fake-ports.ts';
+import { FakeState } from './fake-state.ts';
 
 const DEFAULT_MAX_OUTPUT = 64 * 1024 ** 2;
 
@@ -40,14 +47,21 @@ export interface FakeRuntimeOptions {
   without?: readonly FakeCapability[] | undefined;
   /** Default: available. */
   availability?: Availability | undefined;
+  /**
+   * What it keeps, to share it with a runtime that comes later. Default: its own; then nothing can be left to anybody, and
+   * `keep` and `recover` are not declared.
+   */
+  state?: FakeState | undefined;
+  /** Real sockets and directories for published ports and bind mounts. Default: none, and neither is declared. */
+  host?: FakeHost | undefined;
 }
 
 /**
  * A runtime in memory, for tests of programs that use a `Runtime`. Its workloads are functions (see `FakeProgram`),
- * with signals, standard streams, back-pressure and exit codes as real ones have; it starts no process, opens no socket
- * and writes no file. It fulfils the contract as far as it declares, which the conformance suite proves.
+ * with signals, standard streams, files, back-pressure and exit codes as real ones have; by itself it starts no process,
+ * opens no socket and writes no file. It fulfils the contract as far as it declares, which the conformance suite proves.
  *
- * Nothing isolates or limits its programs: `resources` are accepted and mean nothing.
+ * Nothing isolates its programs, and the only resource that is limited is the memory that they say they use.
  */
 export class FakeRuntime extends BaseRuntime {
   readonly name: string;
@@ -57,12 +71,25 @@ export class FakeRuntime extends BaseRuntime {
   readonly #containers = new Map<string, FakeContainer>();
   readonly #events = new EventBroadcast<RuntimeEvent>();
 
-  constructor({ name = 'fake', images, without = [], availability = { available: true } }: FakeRuntimeOptions) {
+  readonly #state: FakeState;
+  readonly #shared: boolean;
+  readonly #host: FakeHost;
+
+  constructor(options: FakeRuntimeOptions) {
     super();
+    const { name = 'fake', images, without = [], availability = { available: true }, state, host = {} } = options;
     this.name = name;
     this.#availability = availability;
-    this.#without = new Set(without);
-    this.#images = new FakeImageStore(images);
+    this.#state = state ?? new FakeState();
+    this.#shared = state !== undefined;
+    this.#host = host;
+    this.#without = new Set([
+      ...without,
+      ...(state ? [] : (['containers.keep', 'containers.recover'] as const)),
+      ...(host.listen ? [] : (['network.publish'] as const)),
+      ...(host.mount ? [] : (['storage.bind'] as const)),
+    ]);
+    this.#images = this.#state.images(images);
   }
 
   async availability(): Promise<Availability> {
@@ -112,6 +139,29 @@ export class FakeRuntime extends BaseRuntime {
     return this.#images.prune(({ summary }) => used.has(summary.digest));
   }
 
+  override saveImages(references: readonly string[], { signal }: Cancellable = {}): Readable {
+    const archive = async function* (this: FakeRuntime): AsyncGenerator<Uint8Array, void> {
+      this.#needs('images.archive', 'saveImages');
+      signal?.throwIfAborted();
+      yield this.#images.save(references);
+    };
+    return Readable.from(archive.call(this), { objectMode: false });
+  }
+
+  override async loadImages(archive: AsyncIterable<Uint8Array>, { signal }: Cancellable = {}): Promise<string[]> {
+    this.#needs('images.archive', 'loadImages');
+    signal?.throwIfAborted();
+    const bytes = await buffer(archive);
+    signal?.throwIfAborted();
+    return this.#images.load(bytes);
+  }
+
+  override async pushImage(reference: string, { signal }: PushOptions = {}): Promise<void> {
+    this.#needs('images.push', 'pushImage');
+    signal?.throwIfAborted();
+    this.#images.push(reference);
+  }
+
   async createContainer(
     id: ContainerId,
     input: ServiceSpecInput,
@@ -119,8 +169,8 @@ export class FakeRuntime extends BaseRuntime {
   ): Promise<CreatedContainer> {
     checkId(id);
     const spec = parseServiceSpec(input);
-    this.#checkSupport(spec);
-    if (this.#containers.has(formatContainerId(id))) throw alreadyExists(id);
+    this.refuseUnsupported(spec);
+    if (this.#state.names.has(formatContainerId(id))) throw alreadyExists(id);
     const platform = platformOf(spec, parsePlatform(process.arch));
     const image = this.#images.pull(spec.image, { policy: spec.pullPolicy, platform, signal });
     const { service, replica } = id;
@@ -129,10 +179,12 @@ export class FakeRuntime extends BaseRuntime {
       spec,
       image,
       argv: mergeCommand(image.image, spec.command),
-      report: (event) => this.#events.emit(event),
-      deleteOnExit: (ended) => void this.removeContainer({ ...ended.id, instance: ended.instance }).catch(() => {}),
+      state: this.#state,
+      host: this.#host,
+      owner: this.#owner,
     });
     this.#containers.set(container.name, container);
+    this.#state.names.add(container.name);
     return { id: container.id, instance: container.instance };
   }
 
@@ -172,7 +224,10 @@ export class FakeRuntime extends BaseRuntime {
     { force = false }: { force?: boolean | undefined } = {},
   ): Promise<void> {
     const container = this.#find(reference);
-    await container?.remove(force, () => this.#containers.delete(container.name));
+    await container?.remove(force, () => {
+      this.#containers.delete(container.name);
+      this.#state.names.delete(container.name);
+    });
   }
 
   override async pauseContainer(container: ContainerReference): Promise<void> {
@@ -190,9 +245,12 @@ export class FakeRuntime extends BaseRuntime {
     checkId(id);
     const container = this.#get(reference);
     await container.rename(() => {
-      if (this.#containers.has(formatContainerId(id))) throw alreadyExists(id);
+      const name = formatContainerId(id);
+      if (this.#state.names.has(name)) throw alreadyExists(id);
       this.#containers.delete(container.name);
-      this.#containers.set(formatContainerId(id), container);
+      this.#state.names.delete(container.name);
+      this.#containers.set(name, container);
+      this.#state.names.add(name);
       return { service: id.service, replica: id.replica };
     });
   }
@@ -217,21 +275,33 @@ export class FakeRuntime extends BaseRuntime {
   async waitContainer(reference: ContainerReference, options: WaitOptions = {}): Promise<ExitResult> {
     options.signal?.throwIfAborted();
     if (options.condition !== 'removed') return this.#get(reference).wait(options);
-    const message = `there is no container ${formatContainerId(reference)}`;
-    return this.#find(reference)?.wait(options) ?? { reason: 'runtime-error', exitCode: undefined, message };
+    checkId({ service: reference.service, replica: reference.replica });
+    const found = this.#containers.get(formatContainerId(reference));
+    const isMeant = reference.instance === undefined || found?.instance === reference.instance;
+    if (found && isMeant) return found.wait(options);
+    return { reason: 'runtime-error', exitCode: undefined, message: `${formatContainerId(reference)} is gone` };
   }
 
   logsStream(reference: ContainerReference, options: LogOptions = {}): AsyncIterable<LogChunk> {
-    const container = this.#get(reference);
-    const hasEnded = (): boolean => {
-      const { status } = container.state;
-      return status === 'exited' || status === 'failed' || this.#containers.get(container.name) !== container;
-    };
-    return container.log.read(options, hasEnded);
+    return deferErrors(() => {
+      const container = this.#get(reference);
+      const hasEnded = (): boolean => {
+        const { status } = container.state;
+        return status === 'exited' || status === 'failed' || this.#containers.get(container.name) !== container;
+      };
+      return container.log.read(options, hasEnded);
+    });
   }
 
   attachContainer(container: ContainerReference, options: Cancellable = {}): AsyncIterable<OutputChunk> {
-    return this.#get(container).attach(options);
+    return deferErrors(() => this.#get(container).attach(options));
+  }
+
+  override async resizeTerminal(container: ContainerReference, size: TerminalSize): Promise<void> {
+    this.#needs('containers.tty', 'resizeTerminal');
+    const found = this.#get(container);
+    if (!found.spec.tty) throw this.unsupportedError('resizeTerminal of a container without a terminal');
+    found.resize(size);
   }
 
   override async writeStdin(container: ContainerReference, data: Uint8Array, options: Cancellable = {}): Promise<void> {
@@ -277,19 +347,11 @@ export class FakeRuntime extends BaseRuntime {
     this.#needs('network.connect', 'connect');
     signal?.throwIfAborted();
     const listener = this.#get(container).listener(port);
-    const serve = listener?.ports.get(port);
-    if (!listener || !serve) {
-      throw new ZlayerError('NETWORK', `nobody listens on port ${port} of ${formatContainerId(container)}`, {
-        subject: `${formatContainerId(container)}:${port}`,
-      });
-    }
-    const [ours, theirs] = duplexPair();
-    void listener.exit.then(() => {
-      ours.destroy();
-      theirs.destroy();
+    const socket = listener && connectTo(listener, port);
+    if (socket) return socket;
+    throw new ZlayerError('NETWORK', `nobody listens on port ${port} of ${formatContainerId(container)}`, {
+      subject: `${formatContainerId(container)}:${port}`,
     });
-    serve(theirs);
-    return ours;
   }
 
   override async getContainerStats(container: ContainerReference): Promise<ContainerStats> {
@@ -340,13 +402,68 @@ export class FakeRuntime extends BaseRuntime {
     return undefined;
   }
 
+  override async portMappings(container: ContainerReference): Promise<PublishedPort[]> {
+    this.#needs('network.publish', 'portMappings');
+    return this.#get(container).ports;
+  }
+
+  override async archiveGet(container: ContainerReference, path: string, options: Cancellable = {}): Promise<Readable> {
+    this.#needs('containers.archive', 'archiveGet');
+    options.signal?.throwIfAborted();
+    return Readable.from([archiveOf(this.#get(container).files, path)], { objectMode: false });
+  }
+
+  override async archivePut(
+    container: ContainerReference,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: Cancellable = {},
+  ): Promise<void> {
+    this.#needs('containers.archive', 'archivePut');
+    options.signal?.throwIfAborted();
+    await unpackInto(this.#get(container).files, path, archive);
+  }
+
+  override async archiveHead(container: ContainerReference, path: string): Promise<FileStatus> {
+    this.#needs('containers.archive', 'archiveHead');
+    return headOf(this.#get(container).files, path);
+  }
+
+  override async recover(): Promise<ContainerSummary[]> {
+    this.#needs('containers.recover', 'recover');
+    const found = [...this.#state.left];
+    this.#state.left.clear();
+    for (const container of found) {
+      this.#containers.set(container.name, container);
+      container.adopt(this.#owner);
+    }
+    const names = new Set(found.map(({ name }) => name));
+    return (await this.listContainers()).filter(({ id }) => names.has(formatContainerId(id)));
+  }
+
   events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
     return this.#events.read(options);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#containers.values()].map((container) => container.stop(0)));
+    const all = [...this.#containers.values()];
+    const kept = (container: FakeContainer): boolean => this.#shared && container.spec.lifecycle.onOwnerExit === 'keep';
+    await Promise.all(all.filter((container) => !kept(container)).map((container) => container.stop(0)));
+    if (this.#shared) {
+      for (const container of this.#containers.values()) {
+        container.adopt(NOBODY);
+        this.#state.left.add(container);
+      }
+      this.#containers.clear();
+    }
     this.#events.close();
+  }
+
+  get #owner(): FakeOwner {
+    return {
+      report: (event) => this.#events.emit(event),
+      deleteOnExit: (ended) => void this.removeContainer({ ...ended.id, instance: ended.instance }).catch(() => {}),
+    };
   }
 
   #find(reference: ContainerReference): FakeContainer | undefined {
@@ -391,21 +508,10 @@ export class FakeRuntime extends BaseRuntime {
     }
     this.#checkUser(user, call);
   }
-
-  /** What a spec asks for is done, or refused: never left out in silence. */
-  #checkSupport({ user, storage, ports, healthCheck, lifecycle }: ServiceSpec): void {
-    this.#checkUser(user, 'createContainer with a user by name');
-    const asks: [boolean, string][] = [
-      [storage.length > 0, 'storage'],
-      [ports.length > 0, 'ports'],
-      [healthCheck !== undefined, 'a health check'],
-      [lifecycle.restart.policy !== 'no', 'a restart policy'],
-      [lifecycle.maxLifetime !== undefined, 'a maximal lifetime'],
-      [lifecycle.idleTimeout !== undefined, 'an idle timeout'],
-    ];
-    for (const [asked, what] of asks) if (asked) throw this.unsupportedError(`createContainer with ${what}`);
-  }
 }
+
+/** Has a container whose runtime was closed and that no other one has taken over. */
+const NOBODY: FakeOwner = { report: () => {}, deleteOnExit: () => {} };
 
 function alreadyExists(id: ContainerId): ZlayerError {
   const name = formatContainerId(id);

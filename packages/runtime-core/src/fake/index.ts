@@ -1,6 +1,10 @@
 export { FAKE_CONFORMANCE_IMAGES } from './conformance-images.ts';
 export { conformanceShell } from './conformance-programs.ts';
 export { FAKE_CAPABILITIES, type FakeCapability } from './fake-capabilities.ts';
+export { FakeFiles, type FakeMount } from './fake-files.ts';
+export type { FakeHost, FakeListener, FakePortHandlers } from './fake-host.ts';
 export type { FakeImage } from './fake-image.ts';
 export type { FakeInput, FakeOutput, FakeProgram, FakeProgramContext } from './fake-program.ts';
 export { FakeRuntime, type FakeRuntimeOptions } from './fake-runtime.ts';
+export { FakeState } from './fake-state.ts';
+export { FakeFileError, type FakeFileStatus, type FakeVolume, MemoryVolume } from './fake-volume.ts';

@@ -76,6 +76,7 @@ function unwrap(wrapped: z.core.$ZodType, value: unknown): Schema | undefined {
 /** Whether a member of a union is the one for a value: of its kind, and with its `type` if it has one. */
 function accepts({ _zod: { def } }: Schema, value: unknown): boolean {
   if (def.type === 'array') return Array.isArray(value);
+  if (def.type === 'record') return isObject(value);
   if (def.type !== 'object' || !isObject(value)) return false;
   const type = (def.shape['type'] as Schema | undefined)?._zod.def;
   return type?.type !== 'literal' || type.values.includes(value['type'] as string);

@@ -5,7 +5,10 @@ export const RESTART_POLICIES = ['no', 'on-failure', 'always', 'unless-stopped']
 
 const restart = z
   .strictObject({
-    /** Default: `no`. `unless-stopped` is `always`, but not after somebody stopped it. */
+    /**
+     * Default: `no`. What `stopContainer` has ended stays so; a process that ends otherwise, also by `killContainer`, is
+     * started again. `unless-stopped` is `always`; other than that, it is not started by `recover` when it was stopped.
+     */
     policy: z.enum(RESTART_POLICIES).default('no'),
     /** Failures in a row after which it is left alone; for `on-failure`. Default: no limit. */
     maxRetries: z.int().min(0).max(1_000_000).optional(),
@@ -26,7 +29,10 @@ export const lifecycle = z
     restart: restart.prefault({}),
     /** It is stopped when it has run that long. Default: no limit. */
     maxLifetime: positiveDuration.optional(),
-    /** It is stopped when nobody has used it for that long. Default: no limit. */
+    /**
+     * It is stopped when nobody has used it for that long: by exec, by input, by a connection to one of its ports. Default: no
+     * limit.
+     */
     idleTimeout: positiveDuration.optional(),
   })
   .refine(({ deleteOnExit, restart: { policy } }) => !deleteOnExit || policy === 'no', {

@@ -46,6 +46,7 @@ export const LINUX_CAPABILITIES = [
   'CAP_BPF',
   'CAP_CHECKPOINT_RESTORE',
 ] as const;
+/** One of the {@link LINUX_CAPABILITIES}. */
 export type LinuxCapability = (typeof LINUX_CAPABILITIES)[number];
 
 /**

@@ -1,15 +1,16 @@
 import { z } from 'zod';
-import { DEFAULT_HOST_ADDRESS, PORT_PROTOCOLS, type PortMapping, parsePortMapping } from '../port-mapping.ts';
+import { DEFAULT_HOST_ADDRESS, PORT_PROTOCOLS, type PortMapping, parsePortMappings } from '../port-mapping.ts';
 import { parsedBy } from './checked-by.ts';
+import { MAX_ITEMS } from './limits.ts';
 import { port } from './scalars.ts';
 import { ipAddress } from './text.ts';
 
 const protocol = z.enum(PORT_PROTOCOLS).default('tcp');
 
-/** Docker's short text, a container port alone, or the whole. */
-export const portMapping = z.union([
-  z.string().transform(parsedBy(parsePortMapping)),
-  z.number().transform(parsedBy(parsePortMapping)),
+/** Docker's short text, also of a range; a container port alone; or the whole. */
+const portMapping = z.union([
+  z.string().transform(parsedBy(parsePortMappings)),
+  z.number().transform(parsedBy(parsePortMappings)),
   z
     .strictObject({
       /** IPv4 or IPv6 address of the host. Default: 127.0.0.1; `0.0.0.0` and `::` let other machines in. */
@@ -19,8 +20,25 @@ export const portMapping = z.union([
       containerPort: port,
       protocol,
     })
-    .transform((mapping): PortMapping => mapping),
+    .transform((mapping): PortMapping[] => [mapping]),
 ]);
+
+/** All of them, ranges written out. */
+export const portMappings = z
+  .array(portMapping)
+  .max(MAX_ITEMS)
+  .transform((groups, context): PortMapping[] => {
+    const all = groups.flatMap((mappings, index) => mappings.map((mapping) => ({ mapping, index })));
+    if (all.length > MAX_ITEMS) {
+      const message = `these are ${all.length} ports, and at most ${MAX_ITEMS} are allowed`;
+      context.issues.push({ code: 'custom', input: groups, message });
+      return [];
+    }
+    refuseEqualHostPorts(all, (index, hostPort, message) => {
+      context.issues.push({ code: 'custom', input: hostPort, path: [index, 'hostPort'], message });
+    });
+    return all.map(({ mapping }) => mapping);
+  });
 
 /** A port that a service offers to others, whether or not it is published on the host. */
 export const endpoint = z
@@ -39,9 +57,13 @@ export const endpoint = z
 const EVERY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 
 /** Reports ports of the host that are taken twice: by the same address, or by all addresses of its family. */
-export function refuseEqualHostPorts({ value, issues }: z.core.ParsePayload<PortMapping[]>): void {
+function refuseEqualHostPorts(
+  all: readonly { mapping: PortMapping; index: number }[],
+  report: (index: number, hostPort: number, message: string) => void,
+): void {
   const seen = new Map<string, { address: string; index: number }[]>();
-  for (const [index, { hostAddress: address, hostPort, protocol }] of value.entries()) {
+  for (const { mapping, index } of all) {
+    const { hostAddress: address, hostPort, protocol } = mapping;
     if (hostPort === 0) continue;
     const key = `${protocol} ${hostPort} ${address.includes(':')}`;
     const others = seen.get(key) ?? [];
@@ -49,8 +71,7 @@ export function refuseEqualHostPorts({ value, issues }: z.core.ParsePayload<Port
       (other) => other.address === address || EVERY_ADDRESS.has(other.address) || EVERY_ADDRESS.has(address),
     );
     if (clash) {
-      const message = `port ${hostPort}/${protocol} of the host is taken by ports[${clash.index}] already`;
-      issues.push({ code: 'custom', input: hostPort, path: [index, 'hostPort'], message });
+      report(index, hostPort, `port ${hostPort}/${protocol} of the host is taken by ports[${clash.index}] already`);
     }
     seen.set(key, [...others, { address, index }]);
   }

@@ -39,9 +39,21 @@ const ulimits = Object.fromEntries(ULIMITS.map((name) => [name, ulimit.optional(
   [Name in UlimitName]: z.ZodOptional<typeof ulimit>;
 };
 
+const cpuCount = z.number().positive().max(1024);
+
+/** A number of CPUs; Compose writes it as text. */
+const cpus = z.union([
+  cpuCount,
+  z
+    .string()
+    .regex(/^\d{1,4}(?:\.\d{1,9})?$/, 'a number of CPUs is written like "2" or "0.5"')
+    .transform(Number)
+    .pipe(cpuCount),
+]);
+
 export const resources = z.strictObject({
-  /** CPUs of the guest. A fraction is rounded up to whole virtual CPUs. Default: 1. */
-  cpu: z.number().positive().max(1024).default(1),
+  /** CPUs of the guest, also as text: `1.5`. A fraction is rounded up to whole virtual CPUs. Default: 1. */
+  cpu: cpus.default(1),
   /** Memory of the guest: bytes, or `512Mi`, `2Gi`. Default: `512Mi`. */
   memory: memory.default('512Mi'),
   /** The most processes and threads at once. Default: no limit of the container's own. */

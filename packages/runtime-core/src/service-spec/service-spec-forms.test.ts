@@ -172,7 +172,7 @@ describe('a mistake is named with its place', () => {
     ['both spellings of a key', { pullPolicy: 'never', pull_policy: 'never' }, 'pullPolicy: it is given twice'],
     ['a misspelt word', { pullPolicy: 'allways' }, '"allways" is none of always, newer, ifNotPresent, never; did you'],
     ['a wrong type', { tty: 'yes' }, 'tty: expected boolean, not string'],
-    ['a null', { env: null }, 'env: expected record, not null'],
+    ['a null', { env: null }, 'env: expected record or array'],
     ['a limit that is none', { resources: { ulimits: { nofile: 1.5 } } }, 'resources.ulimits.nofile'],
     ['a soft limit above the hard one', { resources: { ulimits: { core: { soft: -1, hard: 1 } } } }, 'ulimits.core'],
     [
@@ -200,7 +200,7 @@ describe('a mistake is named with its place', () => {
     ['a volume that is a path', { storage: [{ type: 'named', name: '../x', target: '/b' }] }, 'storage[0].name'],
     ['a host port given twice', { ports: ['8080:80', '8080:81'] }, 'ports[1].hostPort: port 8080/tcp of the host is'],
     ['a host port taken by all addresses', { ports: ['0.0.0.0:1:1', '1:2'] }, 'ports[1].hostPort'],
-    ['a bad port text', { ports: ['80-90'] }, 'ports[0]: "80-90" is not a port mapping'],
+    ['a bad port text', { ports: ['90-80'] }, 'ports[0]: "90-80" is not a port mapping'],
     ['a bad port', { ports: [{ containerPort: 0 }] }, 'ports[0].containerPort: a port is a number from 1'],
     ['a port of no kind', { ports: [true] }, 'ports[0]: expected string or number or object'],
     [

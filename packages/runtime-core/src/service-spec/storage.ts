@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { InvalidSpecError } from '../errors.ts';
+import { quote, subjectOf } from '../quote.ts';
+import { parsedBy } from './checked-by.ts';
 import { absolutePath, mountTarget } from './container-path.ts';
 import { size } from './scalars.ts';
 import { plainName } from './text.ts';
@@ -73,9 +76,33 @@ const s3 = z.strictObject({
     .optional(),
 });
 
-export const storageMount = z.discriminatedUnion('type', [bind, named, anonymous, tmpfs, s3]);
+const wholeMount = z.discriminatedUnion('type', [bind, named, anonymous, tmpfs, s3]);
+
+/** A mount in full, or Docker's short text. */
+export const storageMount = z.union([z.string().transform(parsedBy(readShortMount)).pipe(wholeMount), wholeMount]);
+/** What is mounted into a container, and where. */
 export type StorageMount = z.output<typeof storageMount>;
+/** The kinds of {@link StorageMount}. */
 export type StorageType = StorageMount['type'];
+
+/** `/host:/target`, `volume:/target`, each with `:ro` or `:rw`, and `/target` for a volume of the container's own. */
+function readShortMount(text: string): z.input<typeof wholeMount> {
+  const [source = '', target, mode = 'rw', ...rest] = text.split(':');
+  if (target === undefined) return { type: 'anonymous', target: source };
+  if (rest.length > 0 || (mode !== 'ro' && mode !== 'rw')) {
+    throw new InvalidSpecError(`${quote(text)} is not a mount`, {
+      subject: subjectOf(text),
+      remedy: 'Use /host/path:/target[:ro], volume:/target[:ro] or /target, or write it in full.',
+    });
+  }
+  const readOnly = mode === 'ro';
+  if (source.startsWith('/')) return { type: 'bind', source, target, readOnly };
+  if (!/^\.{0,2}(?:\/|$)/.test(source)) return { type: 'named', name: source, target, readOnly };
+  throw new InvalidSpecError(`${quote(text)} begins with a relative path`, {
+    subject: subjectOf(text),
+    remedy: 'Give the absolute path: a spec does not know a working directory of the host.',
+  });
+}
 
 /** Reports targets that are mounted twice. */
 export function refuseEqualTargets({ value, issues }: z.core.ParsePayload<{ target: string }[]>): void {

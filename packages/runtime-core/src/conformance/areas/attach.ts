@@ -5,9 +5,10 @@ import { OutputRecord } from '../output-record.ts';
 import type { Suite } from '../suite.ts';
 
 const LINE = 1024 ** 2;
+const LOG_LINES = ['out 1\n', 'out 2\n', 'err 3\n', 'out 4'];
 const FLOOD = 32 * 1024 ** 2;
 
-/** The live output, byte for byte, and what holds a workload back. Starts two containers. */
+/** The live output, byte for byte, and what holds a workload back. Starts three containers. */
 export function attach(suite: Suite): void {
   suite.area('attach', () => {
     const raw = suite.shared(async (bench) => {
@@ -68,6 +69,17 @@ export function attach(suite: Suite): void {
       for await (const { data } of slow) size += data.byteLength;
       expect(size).toBe(FLOOD);
       expect(await runtime.waitContainer(container)).toEqual({ reason: 'exited', exitCode: 0 });
+    });
+
+    suite.test('a container that has ended is attached to for its next run', async (bench) => {
+      const { container, output } = await bench.run(bench.shell('logLines'));
+      const again = await bench.rerun(container);
+      expect([again.stdout, again.stderr]).toEqual([output.stdout, output.stderr]);
+      const texts = (await bench.runtime.containerLogs(container)).map(({ data }) => Buffer.from(data).toString());
+      expect(texts, 'the log has both runs').toEqual([...LOG_LINES, ...LOG_LINES]);
+      const reading = drain(bench.runtime.attachContainer(container, { signal: bench.signal }));
+      await bench.runtime.removeContainer(container);
+      expect(await reading, 'the removal ends it').toEqual([]);
     });
 
     suite.test('an aborted attachment ends with the reason of its signal', async (bench) => {

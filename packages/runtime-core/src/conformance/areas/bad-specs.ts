@@ -44,10 +44,18 @@ export function badSpecs(suite: Suite): void {
       }
     });
 
+    suite.test('an image that is not there and may not be pulled is NOT_FOUND and creates nothing', async (bench) => {
+      const id = bench.id();
+      const spec = { ...bench.shell('exit0'), image: bench.lab.images.unknown, pullPolicy: 'never' } as const;
+      const error = await expectError(bench.create(spec, id), 'NOT_FOUND');
+      expect(`${error.subject} ${error.message}`).toContain(bench.lab.images.unknown);
+      await expectError(bench.runtime.containerState(id), 'NOT_FOUND');
+    });
+
     suite.test('an image that does not exist creates nothing', async (bench) => {
       const id = bench.id();
       const spec = { ...bench.shell('exit0'), image: bench.lab.images.unknown };
-      await expectError(bench.create(spec, id), 'NOT_FOUND', 'PULL_FAILED');
+      await expectError(bench.create(spec, id), 'NOT_FOUND', 'PULL_FAILED', 'NETWORK');
       expect(await bench.runtime.listContainers()).not.toContainEqual(expect.objectContaining({ id }));
     });
   });

@@ -37,6 +37,12 @@ export const CONTAINER_CALLS: Readonly<Record<string, ContainerCall>> = {
     call: (runtime, container) => runtime.writeStdin(container, new Uint8Array(1)),
   },
   closeStdin: { needs: 'containers.stdin', call: (runtime, container) => runtime.closeStdin(container) },
+  resizeTerminal: {
+    needs: 'containers.tty',
+    call: (runtime, container) => runtime.resizeTerminal(container, TERMINAL),
+  },
+  getContainerPid: { call: (runtime, container) => runtime.getContainerPid(container) },
+  getContainerPortOverride: { call: (runtime, container) => runtime.getContainerPortOverride(container) },
   exec: { needs: 'exec.buffered', call: (runtime, container) => runtime.exec(container, ['/bin/sh']) },
   execStream: { needs: 'exec.streaming', call: (runtime, container) => runtime.execStream(container, ['/bin/sh']) },
   'execStream with a terminal': {

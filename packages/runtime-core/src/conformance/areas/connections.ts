@@ -1,16 +1,18 @@
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { isZlayerError } from '../../errors.ts';
+import { pseudoPid } from '../../pseudo-pid.ts';
 import type { Bench, Subject } from '../bench.ts';
 import { expectError } from '../expect-error.ts';
 import type { Suite } from '../suite.ts';
 
 const PORT = 7777;
 
-/** Ports of a container: reached without being published, and published. Starts up to two containers. */
+/** Ports of a container: reached without being published, and published. Starts up to six containers. */
 export function connections(suite: Suite): void {
   suite.area('connections', () => {
     suite.testWith('network.connect', 'a port that is not published can be connected to', async (bench) => {
@@ -23,6 +25,31 @@ export function connections(suite: Suite): void {
         socket.destroy();
       }
       await expectError(bench.runtime.connect(container, PORT + 1), 'NETWORK');
+    });
+
+    suite.testWith(
+      'network.udp',
+      'datagrams to a published UDP port reach the container and come back',
+      async (bench) => {
+        const { datagrams = '' } = bench.lab.images;
+        expect(datagrams, 'a runtime that publishes UDP ports needs the image images.datagrams').not.toBe('');
+        const { container, output } = await bench.start({ image: datagrams, ports: ['7778/udp'] });
+        await output.shows('ready');
+        const [mapping, ...others] = await bench.runtime.portMappings(container);
+        expect(others).toEqual([]);
+        expect(mapping).toMatchObject({ protocol: 'udp', containerPort: 7778, hostAddress: '127.0.0.1' });
+        expect(await echoOverUdp(bench, mapping?.hostPort ?? 0)).toBe('hello');
+      },
+    );
+
+    suite.testWith('network.publish', 'ports are published only while the container runs', async (bench) => {
+      const [protocol] = bench.lab.capabilities.network.publish;
+      const container = await bench.create(bench.shell('untilTerm', { ports: [`${PORT}/${protocol}`] }));
+      expect(await bench.runtime.portMappings(container)).toEqual([]);
+      await bench.runtime.startContainer(container);
+      expect(await bench.runtime.portMappings(container)).toHaveLength(1);
+      await bench.runtime.stopContainer(container, { timeoutMs: 0 });
+      expect(await bench.runtime.portMappings(container)).toEqual([]);
     });
 
     suite.testWith(
@@ -47,7 +74,21 @@ export function connections(suite: Suite): void {
 
     suite.testWith('network.containerIp', 'a running container has an IP address', async (bench) => {
       const { container } = await bench.start(bench.shell('untilTerm'));
-      expect(await bench.runtime.getContainerIp(container)).toMatch(/^[0-9a-f.:]+$/);
+      expect(isIP((await bench.runtime.getContainerIp(container)) ?? '')).not.toBe(0);
+    });
+
+    suite.test('a container has a number for where a process id is asked for, or none', async (bench) => {
+      const { container } = await bench.start(bench.shell('untilTerm'));
+      const pid = await bench.runtime.getContainerPid(container);
+      if (pid !== undefined) {
+        expect(Number.isInteger(pid)).toBe(true);
+        expect(pid).toBeGreaterThan(1);
+        expect(pid).toBeLessThan(2 ** 31);
+        if (pid >= 2 ** 30) expect(pid).toBe(pseudoPid(container));
+      }
+      expect(await bench.runtime.getContainerPid(container)).toBe(pid);
+      const port = await bench.runtime.getContainerPortOverride(container);
+      if (port !== undefined) expect(port).toBeGreaterThan(0);
     });
   });
 }
@@ -73,6 +114,19 @@ async function echoOverTcp({ signal }: Bench, port: number, host: string | undef
     } catch {
       await delay(50, undefined, { signal });
     }
+  }
+}
+
+/** The server says that it is ready just before it listens, and datagrams may be lost. */
+async function echoOverUdp({ signal }: Bench, port: number): Promise<string> {
+  const socket = createSocket('udp4');
+  const again = setInterval(() => socket.send('hello', port, '127.0.0.1'), 100);
+  try {
+    const [data] = await once(socket, 'message', { signal });
+    return String(data);
+  } finally {
+    clearInterval(again);
+    socket.close();
   }
 }
 

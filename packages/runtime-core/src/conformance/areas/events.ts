@@ -38,6 +38,21 @@ export function events(suite: Suite): void {
       expect(events.findIndex(({ type }) => type === 'exited')).toBeGreaterThan(running);
     });
 
+    suite.test('an end is a change of state first, then an exit', async () => {
+      const { events } = await reported();
+      const ended = events.findIndex((event) => event.type === 'state' && event.state.status === 'exited');
+      expect(events.findIndex(({ type }) => type === 'exited')).toBeGreaterThan(ended);
+    });
+
+    suite.testWith('containers.rename', 'a rename is reported with both ids, under the new one', async (bench) => {
+      const { instance, ...from } = await bench.create(bench.shell('exit0'));
+      const id = bench.id();
+      await bench.runtime.renameContainer(from, id);
+      await bench.lab.events.shows(instance, 'renamed');
+      const event = bench.lab.events.of(instance).find(({ type }) => type === 'renamed');
+      expect(event).toMatchObject({ container: { ...id, instance }, from });
+    });
+
     suite.test('every event names its container and the time, which never goes back', async () => {
       const { events, container } = await reported();
       for (const event of events) expect(event.container).toEqual(container);

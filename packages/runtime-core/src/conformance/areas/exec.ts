@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { expect } from 'vitest';
 import type { ExecProcess } from '../../exec.ts';
+import { isOutputLimitError } from '../../output-limit-error.ts';
 import { shellCommand } from '../bench.ts';
 import { expectError, expectReason } from '../expect-error.ts';
 import { settle } from '../settle.ts';
@@ -83,20 +84,53 @@ export function exec(suite: Suite): void {
       await expectError(runtime.exec(container, []), 'INVALID_SPEC');
     });
 
-    suite.testWith(declared, 'a program that does not exist is never a success', async () => {
+    suite.testWith(declared, 'a program that is not there ends with 127, one that cannot be run with 126', async () => {
       const { runtime, container } = await host();
-      const { value, error } = await settle(runtime.exec(container, ['/no/such/program']));
-      if (value) expect([126, 127]).toContain(value.exitCode);
-      else expect((error as Error).message).toContain('/no/such/program');
+      const missing = await runtime.exec(container, ['/no/such/program', 'argument']);
+      expect(missing).toMatchObject({ exitCode: 127, stdoutText: '' });
+      expect(missing.signal).toBeUndefined();
+      expect(missing.stderrText).toContain('/no/such/program');
+      const data = await runtime.exec(container, ['/etc/passwd']);
+      expect(data).toMatchObject({ exitCode: 126, stdoutText: '' });
+      expect(data.stderrText).toContain('/etc/passwd');
     });
+
+    suite.testWith('exec.streaming', 'a streaming exec of a program that is not there ends with 127', async () => {
+      const { runtime, container } = await host();
+      await using process = await runtime.execStream(container, ['/no/such/program']);
+      process.stdout.resume();
+      expect(await text(process.stderr)).toContain('/no/such/program');
+      expect(await process.exit).toEqual({ reason: 'exited', exitCode: 127 });
+    });
+
+    suite.testWith(
+      [declared, 'users.names'],
+      'an exec as a user that is not there is NOT_FOUND, never root',
+      async () => {
+        const { runtime, container } = await host();
+        const error = await expectError(
+          runtime.exec(container, shellCommand('exit0'), { user: 'nobodyknows' }),
+          'NOT_FOUND',
+        );
+        expect(error.message).toContain('nobodyknows');
+      },
+    );
 
     suite.testWith(declared, 'more output than is allowed is an error that carries what was read', async () => {
       const { runtime, container } = await host();
       const options = { input: 'ten bytes.', maxOutputBytes: 4 };
-      const { error } = await settle(runtime.exec(container, shellCommand('cat'), options));
-      const { message, stdout } = error as Error & { stdout?: Uint8Array };
-      expect(message).toContain('4');
-      expect(Buffer.from(stdout ?? []).toString()).toBe('ten ');
+      const error = await expectError(runtime.exec(container, shellCommand('cat'), options), 'CONFLICT');
+      if (!isOutputLimitError(error)) throw new Error(`it is no OutputLimitError: ${error}`);
+      expect(error.limit).toBe(4);
+      expect(Buffer.from(error.stdout).toString()).toBe('ten ');
+      expect(Buffer.from(error.stderr).toString()).toBe('');
+      expect(await runtime.containerState(container)).toEqual({ status: 'running' });
+    });
+
+    suite.testWith(declared, 'output of exactly the limit is no error', async () => {
+      const { runtime, container } = await host();
+      const options = { input: 'four', maxOutputBytes: 4 };
+      expect(await runtime.exec(container, shellCommand('cat'), options)).toMatchObject({ stdoutText: 'four' });
     });
 
     suite.testWith(
@@ -158,6 +192,37 @@ export function exec(suite: Suite): void {
         process.stdout.resume();
         await process.kill('TERM');
         expect(await process.exit).toEqual({ reason: 'exited', exitCode: 7 });
+      },
+    );
+
+    suite.testWith('exec.streaming', 'kill sends SIGTERM when it is not told what', async () => {
+      const { runtime, container } = await host();
+      await using process = await runtime.execStream(container, shellCommand('untilTerm'));
+      process.stderr.resume();
+      await firstData(process);
+      process.stdout.resume();
+      await process.kill();
+      expect(await process.exit).toEqual({ reason: 'exited', exitCode: 7 });
+      await process.kill('KILL');
+    });
+
+    suite.testWith(
+      'exec.streaming',
+      'an aborted streaming exec is ended, and its streams and its exit tell the reason',
+      async () => {
+        const { runtime, container } = await host();
+        const reason = new Error('enough');
+        const controller = new AbortController();
+        const process = await runtime.execStream(container, shellCommand('ignoreTerm'), { signal: controller.signal });
+        process.stderr.resume();
+        await firstData(process);
+        const rest = settle(text(process.stdout));
+        controller.abort(reason);
+        await expectReason(process.exit, reason);
+        expect((await rest).error).toBe(reason);
+        expect(await runtime.containerState(container)).toEqual({ status: 'running' });
+        const late = runtime.execStream(container, shellCommand('exit0'), { signal: AbortSignal.abort(reason) });
+        await expectReason(late, reason);
       },
     );
 

@@ -3,7 +3,7 @@ import { expectError } from '../expect-error.ts';
 import { settle } from '../settle.ts';
 import type { Suite } from '../suite.ts';
 
-/** Exit codes, and signals that are sent, handled, ignored and died of. Starts six containers. */
+/** Exit codes, and signals that are sent, handled, ignored and died of. Starts seven containers. */
 export function exits(suite: Suite): void {
   suite.area('exit codes and signals', () => {
     suite.test('a success is a success', async (bench) => {
@@ -71,6 +71,16 @@ export function exits(suite: Suite): void {
       const { container, output } = await bench.start(bench.shell('ignoreTerm'));
       await output.shows('ready');
       await bench.runtime.killContainer(container, 'KILL');
+      expect(await bench.runtime.waitContainer(container)).toEqual({ reason: 'signal', exitCode: 137, signal: 9 });
+    });
+
+    suite.test('a signal does not wait for a stop that is under way', async (bench) => {
+      const { container, output } = await bench.start(bench.shell('ignoreTerm', { stopGracePeriod: 600_000 }));
+      await output.shows('ready');
+      const stopped = bench.runtime.stopContainer(container);
+      await bench.lab.events.status(container.instance, 'stopping');
+      await bench.runtime.killContainer(container, 'KILL');
+      await stopped;
       expect(await bench.runtime.waitContainer(container)).toEqual({ reason: 'signal', exitCode: 137, signal: 9 });
     });
 

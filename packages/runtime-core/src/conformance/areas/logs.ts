@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import type { LogChunk } from '../../output.ts';
-import { drain, expectReason } from '../expect-error.ts';
+import type { LogChunk, LogOptions } from '../../output.ts';
+import { drain, expectError, expectReason } from '../expect-error.ts';
 import type { Suite } from '../suite.ts';
 
 const LINES = ['out 1\n', 'out 2\n', 'err 3\n', 'out 4'];
@@ -85,6 +85,23 @@ export function logs(suite: Suite): void {
         'out 4',
       ]);
       expect(texts(await drain(runtime.logsStream(container, { stdout: false })))).toEqual(['err 3\n']);
+    });
+
+    suite.test('tail counts only what the other options let pass', async () => {
+      const { runtime, container, all } = await logged();
+      const read = async (options: LogOptions): Promise<string[]> =>
+        texts(await drain(runtime.logsStream(container, options)));
+      expect(await read({ tail: 1, stdout: false })).toEqual(['err 3\n']);
+      expect(await read({ tail: 2, stderr: false })).toEqual(['out 2\n', 'out 4']);
+      expect(await read({ tail: 1, until: all[2]?.time ?? new Date(0) })).toEqual(['out 2\n']);
+      expect(await read({ tail: 3, since: all[2]?.time ?? new Date(0) })).toEqual(['err 3\n', 'out 4']);
+      expect(await read({ tail: 1, cursor: all[0]?.cursor, stderr: false })).toEqual(['out 4']);
+      expect(await read({ tail: 1, stdout: false, follow: true })).toEqual(['err 3\n']);
+    });
+
+    suite.test('what is no cursor of the log is INVALID_SPEC', async () => {
+      const { runtime, container } = await logged();
+      await expectError(drain(runtime.logsStream(container, { cursor: 'nonsense' })), 'INVALID_SPEC');
     });
 
     suite.test('a container that was not started has an empty log', async (bench) => {

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { shellCommand } from '../bench.ts';
 import { expectError } from '../expect-error.ts';
 import { settle } from '../settle.ts';
 import type { Suite } from '../suite.ts';
 
-/** Stopping a container in its tracks. Starts one container. */
+/** Stopping a container in its tracks. Starts up to three containers. */
 export function pause(suite: Suite): void {
   suite.area('pause', () => {
     const paused = suite.shared(async (bench) => {
@@ -46,6 +47,39 @@ export function pause(suite: Suite): void {
       const { stop, stopped } = await paused();
       expect(stop).toEqual({ value: undefined });
       expect(stopped.status).toBe('exited');
+    });
+    suite.testWith(
+      'containers.pause',
+      'a signal to a paused container reaches it when it is unpaused',
+      async (bench) => {
+        const { runtime, lab } = bench;
+        const { container, output } = await bench.start(bench.shell('reportSignals'));
+        await output.shows('ready');
+        await runtime.pauseContainer(container);
+        await runtime.killContainer(container, 'HUP');
+        await delay(lab.silenceMs / 5);
+        expect(await runtime.containerState(container)).toEqual({ status: 'paused' });
+        expect(output.stdout).toBe('ready\n');
+        await runtime.unpauseContainer(container);
+        await output.shows('HUP');
+        await runtime.pauseContainer(container);
+        await runtime.killContainer(container, 'KILL');
+        expect(await runtime.waitContainer(container, { signal: bench.signal })).toEqual({
+          reason: 'signal',
+          exitCode: 137,
+          signal: 9,
+        });
+        await expectError(runtime.unpauseContainer(container), 'CONFLICT');
+      },
+    );
+    suite.testWith(['containers.pause', 'exec.buffered'], 'exec in a paused container is a CONFLICT', async (bench) => {
+      const { runtime } = bench;
+      const { container, output } = await bench.start(bench.shell('untilTerm'));
+      await output.shows('ready');
+      await runtime.pauseContainer(container);
+      await expectError(runtime.exec(container, shellCommand('exit0')), 'CONFLICT');
+      await runtime.unpauseContainer(container);
+      expect(await runtime.exec(container, shellCommand('exit0'))).toMatchObject({ exitCode: 0 });
     });
     suite.testWith('containers.pause', 'pausing a container that was not started is a CONFLICT', async (bench) => {
       const container = await bench.create(bench.shell('exit0'));

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { formatContainerId } from '../../container-id.ts';
-import { expectError } from '../expect-error.ts';
+import { drain, expectError, expectReason } from '../expect-error.ts';
 import type { Suite } from '../suite.ts';
 import { CONTAINER_CALLS } from './calls.ts';
 
@@ -14,6 +14,26 @@ export function unknownContainers(suite: Suite): void {
         expect(`${error.subject} ${error.message}`).toContain(formatContainerId(id));
       });
     }
+
+    suite.test('a call that gives a stream fails when it is read, not before', async (bench) => {
+      const id = bench.id();
+      const { runtime } = bench;
+      const unknown: readonly (() => AsyncIterable<unknown>)[] = [
+        () => runtime.logsStream(id),
+        () => runtime.attachContainer(id),
+        () => runtime.statsStream(id),
+      ];
+      for (const open of unknown) await expectError(drain(open()), 'NOT_FOUND', 'UNSUPPORTED');
+      const reason = new Error('enough');
+      const aborted = { signal: AbortSignal.abort(reason) };
+      const container = await bench.create(bench.shell('exit0'));
+      const streams: readonly (() => AsyncIterable<unknown>)[] = [
+        () => runtime.logsStream(container, aborted),
+        () => runtime.attachContainer(container, aborted),
+        () => runtime.events(aborted),
+      ];
+      for (const open of streams) await expectReason(drain(open()), reason);
+    });
 
     suite.test('stopping and removing an unknown container has nothing left to do', async (bench) => {
       const id = bench.id();

@@ -65,6 +65,15 @@ export function waits(suite: Suite): void {
       expect(await bench.runtime.containerState(container)).toEqual({ status: 'pending' });
     });
 
+    suite.test('an instance that was replaced is removed already', async (bench) => {
+      const first = await bench.create(bench.shell('exit0'));
+      const { service, replica } = first;
+      await bench.runtime.removeContainer(first);
+      await bench.create(bench.shell('exit0'), { service, replica });
+      const result = await bench.runtime.waitContainer(first, { condition: 'removed', signal: bench.signal });
+      expect(result).toMatchObject({ reason: 'runtime-error', exitCode: undefined });
+    });
+
     suite.test('waiting for the exit of an unknown container is NOT_FOUND', async (bench) => {
       await expectError(bench.runtime.waitContainer(bench.id(), { condition: 'next-exit' }), 'NOT_FOUND');
     });

@@ -1,0 +1,46 @@
+import { expect } from 'vitest';
+import type { Suite } from '../suite.ts';
+
+/** What a workload may use, and what happens when it wants more. Starts up to four containers. */
+export function limits(suite: Suite): void {
+  suite.area('limits', () => {
+    suite.testWith(
+      'containers.oomKills',
+      'a workload that uses up its memory ends as oom-killed, which is reported before its end',
+      async (bench) => {
+        const spec = bench.shell('eatMemory', { resources: { memory: '128Mi' } });
+        const { container, result } = await bench.run(spec);
+        expect(result).toEqual({ reason: 'oom-killed', exitCode: 137 });
+        expect(await bench.runtime.inspectContainer(container)).toMatchObject({
+          state: { status: 'exited', exitCode: 137 },
+          exit: result,
+        });
+        await bench.lab.events.shows(container.instance, 'exited');
+        const events = bench.lab.events.of(container.instance);
+        const ended = events.findIndex((event) => event.type === 'state' && event.state.status === 'exited');
+        const oom = events.findIndex(({ type }) => type === 'oom');
+        expect(oom).toBeGreaterThan(0);
+        expect(oom).toBeLessThan(ended);
+      },
+    );
+
+    suite.testWith('resources.pids', 'a workload cannot start more processes than it may', async (bench) => {
+      const few = await bench.run(bench.shell('spawnMany', { args: ['5'], resources: { pids: 30 } }));
+      expect(few).toMatchObject({ result: { exitCode: 0 }, output: { stdout: 'started 5\n' } });
+      const many = await bench.run(bench.shell('spawnMany', { args: ['100'], resources: { pids: 30 } }));
+      expect(many.output.stdout).toBe('');
+      expect(many.result.exitCode).not.toBe(0);
+      expect(many.result.reason).toBe('exited');
+    });
+
+    suite.testWith(
+      'resources.ulimits',
+      'limits of a process are as the spec has them, soft and hard',
+      async (bench) => {
+        const ulimits = { nofile: { soft: 123, hard: 456 }, core: 0 };
+        const { output } = await bench.run(bench.shell('ulimits', { resources: { ulimits } }));
+        expect(output.stdout).toBe('nofile 123 456\ncore 0 0\n');
+      },
+    );
+  });
+}
