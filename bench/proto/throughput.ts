@@ -1,53 +1,57 @@
 /**
- * How fast messages become frames and frames messages, beside a yardstick in the same run: the same messages as JSON
- * text with base64 data. Run it with Node: `node bench/proto/throughput.ts`.
+ * How fast messages become frames and frames messages, beside JSON, msgpackr and protobufjs with the same messages in
+ * the same run. Run it with Node: `node bench/proto/throughput.ts`.
  */
-import { decodeFrame, encodeFrame, FrameDecoder, type Message } from '../../packages/vzagent-proto/src/index.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  encodeFrameParts,
+  FrameDecoder,
+  type Message,
+} from '../../packages/vzagent-proto/src/index.ts';
+import { WORKLOADS } from './messages.ts';
+import { YARDSTICKS } from './yardsticks.ts';
 
 const SOCKET_CHUNK = 64 * 1024;
 const MEASURE_MS = 500;
+const BATCH_BYTES = 4_000_000;
 
-const line = new TextEncoder().encode('hello, world\n');
-const large: readonly Message[] = [{ type: 'Stdout', data: new Uint8Array(64 * 1024).fill(0x5a) }];
-const small: readonly Message[] = [
-  { type: 'Started', pid: 4242 },
-  { type: 'Stdin', data: line },
-  { type: 'Stdout', data: line },
-  { type: 'Stderr', data: line },
-  { type: 'Signal', signum: 15 },
-  { type: 'Error', message: 'no such program: /bin/nonesuch' },
-  { type: 'Exited', code: 143 },
-];
+console.log(
+  `Node ${process.versions.node}. MB: millions of bytes of our frames, or as many messages in the other encodings.`,
+);
+console.log('decodeFrame makes views and does not touch the data; FrameDecoder copies what spans 64 KiB chunks;');
+console.log(
+  'encodeFrameParts copies no data. The ratios are to encodeFrame and to decodeFrame: above 1 we are quicker.',
+);
+for (const [title, messages] of Object.entries(WORKLOADS)) report(title, messages);
 
-console.log(`Node ${process.versions.node}; MB are millions of bytes of frames; the ratio is to JSON both times.`);
-console.log('decodeFrame makes views and does not touch the data; FrameDecoder copies what spans 64 KiB chunks.');
-report('64 KiB Stdout frames', large, 64);
-report('small frames of seven kinds', small, 2000);
-
-/** Measures `rounds` times the messages, and prints a row for each way to encode or decode them. */
-function report(title: string, messages: readonly Message[], rounds: number): void {
-  const batch = Array.from({ length: rounds }, () => messages).flat();
+/** Measures batches of the messages, and prints a row for each way to encode or decode them. */
+function report(title: string, messages: readonly Message[]): void {
+  const size = messages.reduce((sum, message) => sum + encodeFrame(message).length, 0);
+  const batch = Array.from({ length: Math.ceil(BATCH_BYTES / size) }, () => messages).flat();
   const frames = batch.map(encodeFrame);
-  const texts = batch.map(toJson);
   const chunks = chunksOf(Buffer.concat(frames));
-  const frameSize = frames.reduce((sum, { length }) => sum + length, 0) / frames.length;
-  const row = (name: string, run: () => number, yardstick?: number): number => {
+  const row = (name: string, run: () => number, ours?: number): number => {
     const perSecond = messagesPerSecond(batch.length, run);
-    const columns = [
-      name.padEnd(14),
-      `${((perSecond * frameSize) / 1e6).toFixed(0)} MB/s`.padStart(14),
-      `${perSecond.toFixed(0)} frames/s`.padStart(20),
-      `${(perSecond / (yardstick ?? perSecond)).toFixed(1)} x`.padStart(9),
-    ];
-    console.log(columns.join(''));
+    const bytes = (perSecond * size) / messages.length;
+    const ratio = ours === undefined ? '' : `${(ours / perSecond).toFixed(1)} x`;
+    const columns = [`${(bytes / 1e6).toFixed(0)} MB/s`.padStart(14), `${perSecond.toFixed(0)} /s`.padStart(16)];
+    console.log([name.padEnd(20), ...columns, ratio.padStart(9)].join(''));
     return perSecond;
   };
   console.log(`\n${title}`);
-  const encodeJson = row('JSON encode', () => sum(batch, (message) => toJson(message).length));
-  row('encodeFrame', () => sum(batch, (message) => encodeFrame(message).length), encodeJson);
-  const decodeJson = row('JSON decode', () => sum(texts, (text) => weight(fromJson(text))));
-  row('decodeFrame', () => sum(frames, (frame) => weight(decodeFrame(frame))), decodeJson);
-  row('FrameDecoder', () => decodeStream(chunks), decodeJson);
+  const encoded = row('encodeFrame', () => total(batch, (message) => encodeFrame(message).length));
+  row('encodeFrameParts', () => total(batch, (message) => encodeFrameParts(message).length), encoded);
+  for (const [name, { prepare, encode }] of Object.entries(YARDSTICKS)) {
+    const prepared = batch.map(prepare);
+    row(`${name} encode`, () => total(prepared, (message) => encode(message).length), encoded);
+  }
+  const decoded = row('decodeFrame', () => total(frames, (frame) => weight(decodeFrame(frame))));
+  row('FrameDecoder', () => decodeStream(chunks), decoded);
+  for (const [name, { prepare, encode, decode }] of Object.entries(YARDSTICKS)) {
+    const texts = batch.map((message) => Uint8Array.from(encode(prepare(message)))).map((bytes) => Buffer.from(bytes));
+    row(`${name} decode`, () => total(texts, (text) => weight(decode(text))), decoded);
+  }
 }
 
 /** Runs for half the time unmeasured, to let the compiler settle, and then measured. */
@@ -64,15 +68,15 @@ function messagesPerSecond(batch: number, run: () => number): number {
   return during(MEASURE_MS);
 }
 
-function sum<T>(items: readonly T[], weigh: (item: T) => number): number {
+function total<T>(items: readonly T[], weigh: (item: T) => number): number {
   let total = 0;
   for (const item of items) total += weigh(item);
   return total;
 }
 
 /** Looks at the message, so that making it cannot be optimised away. */
-function weight(message: Message): number {
-  return 'data' in message ? 1 + message.data.length : 1;
+function weight(message: object): number {
+  return 'data' in message ? 1 + (message.data as Uint8Array).length : 1;
 }
 
 /** Through a decoder as from a socket: in chunks that do not keep to the frames. */
@@ -88,16 +92,4 @@ function chunksOf(bytes: Uint8Array): Uint8Array[] {
   return Array.from({ length: Math.ceil(bytes.length / SOCKET_CHUNK) }, (_, i) =>
     bytes.subarray(i * SOCKET_CHUNK, (i + 1) * SOCKET_CHUNK),
   );
-}
-
-function toJson(message: Message): Uint8Array {
-  if (!('data' in message)) return Buffer.from(JSON.stringify(message));
-  const { buffer, byteOffset, length } = message.data;
-  const data = Buffer.from(buffer, byteOffset, length).toString('base64');
-  return Buffer.from(JSON.stringify({ type: message.type, data }));
-}
-
-function fromJson(text: Uint8Array): Message {
-  const message = JSON.parse(text.toString());
-  return 'data' in message ? { type: message.type, data: Buffer.from(message.data, 'base64') } : message;
 }

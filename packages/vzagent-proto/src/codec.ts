@@ -3,7 +3,7 @@ import { MAX_FRAME_LENGTH } from './limits.ts';
 import { ProtocolError } from './protocol-error.ts';
 import type { Reader } from './reader.ts';
 import type { Fields, FieldType, ScalarType } from './schema.ts';
-import { utf8Size, varint64Size, varintSize, type Writer } from './writer.ts';
+import { utf8Size, varint53Size, varint64Size, varintSize, type Writer } from './writer.ts';
 
 /** How values of one schema type cross the wire. */
 export interface Codec<T> {
@@ -24,6 +24,7 @@ export function codecOf(type: FieldType, field: string): Codec<unknown> {
       field,
     );
   }
+  if ('enum' in type) return variant(type.variants, field);
   return struct(type.fields, field);
 }
 
@@ -43,6 +44,7 @@ const scalars: { [S in ScalarType]: (field: string) => Codec<unknown> } = {
   }),
   u16: (field) => unsigned(field, 3, 0xffff),
   u32: (field) => unsigned(field, 5, 0xffff_ffff),
+  u53,
   i32,
   u64,
   i64,
@@ -55,6 +57,14 @@ function unsigned(field: string, maxBytes: number, max: number): Codec<number> {
     size: (value) => varintSize(integer(field, value, 0, max)),
     write: (out, value) => out.varint(value),
     read: (input) => input.varint(field, maxBytes, max),
+  };
+}
+
+function u53(field: string): Codec<number> {
+  return {
+    size: (value) => varint53Size(integer(field, value, 0, Number.MAX_SAFE_INTEGER)),
+    write: (out, value) => out.varint53(value),
+    read: (input) => input.varint(field, 10, Number.MAX_SAFE_INTEGER),
   };
 }
 
@@ -116,6 +126,29 @@ function bytes(field: string): Codec<Uint8Array> {
   };
 }
 
+/** A name of a fixed set: its index crosses. */
+function variant(variants: readonly string[], field: string): Codec<string> {
+  const indices = new Map(variants.map((name, index) => [name, index]));
+  const indexOf = (value: unknown): number => {
+    if (typeof value !== 'string') return badType(field, 'a string', value);
+    const index = indices.get(value);
+    if (index !== undefined) return index;
+    throw new ProtocolError('BAD_VARIANT', `${field}: not one of ${variants.join(', ')}`);
+  };
+  return {
+    size: (value) => varintSize(indexOf(value)),
+    write: (out, value) => out.varint(indexOf(value)),
+    read(input) {
+      const before = input.remaining;
+      const index = input.varint(field, 5, 0xffff_ffff);
+      const name = variants[index];
+      if (name !== undefined) return name;
+      const message = `${field}: ${index} where an index below ${variants.length} belongs`;
+      throw input.error('BAD_VARIANT', message, before - input.remaining);
+    },
+  };
+}
+
 function option(inner: Codec<unknown>, field: string): Codec<unknown> {
   return {
     size: (value) => (value === null ? 1 : 1 + inner.size(value)),
@@ -164,9 +197,18 @@ function tuple(elements: readonly Codec<unknown>[], field: string): Codec<readon
   };
 }
 
-/** The codec of an object with the given fields; what else the object has is ignored. */
-export function struct(fields: Fields, field: string): Codec<Record<string, unknown>> {
+/**
+ * The codec of an object with the given fields; what else the object has is ignored. Objects that are read have what is
+ * `constant` as well.
+ */
+export function struct(
+  fields: Fields,
+  field: string,
+  constant: Record<string, unknown> = {},
+): Codec<Record<string, unknown>> {
   const members = Object.entries(fields).map(([name, type]) => ({ name, codec: codecOf(type, `${field}.${name}`) }));
+  // A copy of an object that has all members from the start is made quicker than one that grows.
+  const blank = { ...constant, ...Object.fromEntries(members.map(({ name }) => [name, undefined])) };
   return {
     size(value) {
       if (!isRecord(value)) return badType(field, 'an object', value);
@@ -178,7 +220,7 @@ export function struct(fields: Fields, field: string): Codec<Record<string, unkn
       for (const { name, codec } of members) codec.write(out, value[name]);
     },
     read(input) {
-      const value: Record<string, unknown> = {};
+      const value: Record<string, unknown> = { ...blank };
       for (const { name, codec } of members) value[name] = codec.read(input);
       return value;
     },

@@ -7,7 +7,7 @@ import type { Message, UnknownMessage } from './message.ts';
 const started: Message = { type: 'Started', pid: 7 };
 const hello: Message = { type: 'Stdout', data: new TextEncoder().encode('hello\n') };
 const exited: Message = { type: 'Exited', code: 0 };
-const unknownFrame = Uint8Array.of(3, 0, 0, 0, 32, 1, 2);
+const unknownFrame = Uint8Array.of(3, 0, 0, 0, 31, 1, 2);
 
 test('messages come out in order, whatever pieces they come in', () => {
   const stream = Buffer.concat([started, hello, exited].map(encodeFrame));
@@ -120,7 +120,7 @@ test('a stream may end between frames only', () => {
 
 test('a peer with extensions gets frames with unknown tags, in order and undecoded', () => {
   const stream = Buffer.concat([encodeFrame(started), unknownFrame, encodeFrame(exited)]);
-  const unknown: UnknownMessage = { type: 'Unknown', tag: 32, payload: Uint8Array.of(1, 2) };
+  const unknown: UnknownMessage = { type: 'Unknown', tag: 31, payload: Uint8Array.of(1, 2) };
   for (const size of [1, 6, stream.length]) {
     const decoder = new FrameDecoder({ unknownTags: 'report', direction: 'toHost' });
     const messages = pieces(stream, size).flatMap((piece) => [...decoder.push(piece)]);

@@ -132,7 +132,8 @@ export class FrameDecoder<U extends UnknownTags = 'error'> {
     const held = this.#held + count;
     if (held > this.#partial.length) {
       // Doubling copies each byte less than twice; growing with what came, not with what is claimed, bounds memory.
-      const grown = new Uint8Array(Math.min(size, 2 * held));
+      // Not zeroed: a frame is handed on only when every byte of it has been written.
+      const grown = Buffer.allocUnsafeSlow(Math.min(size, 2 * held));
       grown.set(this.#partial);
       this.#partial = grown;
     }

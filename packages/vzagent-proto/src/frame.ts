@@ -9,6 +9,9 @@ import { varintSize, Writer } from './writer.ts';
 /** The bytes of the length prefix. */
 export const PREFIX_SIZE = 4;
 
+/** Below this many bytes a copy costs less than a second part. */
+const LEAST_PART = 4096;
+
 /**
  * A whole frame, length prefix included, in one buffer of exactly its size that belongs to the caller.
  *
@@ -16,14 +19,41 @@ export const PREFIX_SIZE = 4;
  */
 export function encodeFrame(message: Message): Uint8Array {
   const codec = codecOfMessage(message);
+  const length = frameLength(codec, message);
+  const out = new Writer(PREFIX_SIZE + length);
+  writeHead(out, codec, length);
+  codec.body.write(out, message);
+  return out.bytes;
+}
+
+/**
+ * The frame in parts that belong together, to be written one after the other (`cork` a stream): where the last field is
+ * a byte vector of some size (`Stdin`, `Data`, `Output`), that is the second part, and is the message's own, not a
+ * copy.
+ *
+ * @throws {ProtocolError} like `encodeFrame`.
+ */
+export function encodeFrameParts(message: Message): Uint8Array[] {
+  const data = 'data' in message ? message.data : undefined;
+  if (!isUint8Array(data) || data.length < LEAST_PART) return [encodeFrame(message)];
+  const codec = codecOfMessage(message);
+  const length = frameLength(codec, message);
+  const out = new Writer(PREFIX_SIZE + length - data.length, data);
+  writeHead(out, codec, length);
+  codec.body.write(out, message);
+  return [out.bytes, data];
+}
+
+function frameLength(codec: MessageCodec, message: Message): number {
   const length = 1 + varintSize(codec.discriminant) + codec.body.size(message);
   if (length > MAX_FRAME_LENGTH) throw tooLarge(length);
-  const out = new Writer(PREFIX_SIZE + length);
+  return length;
+}
+
+function writeHead(out: Writer, codec: MessageCodec, length: number): void {
   out.u32LittleEndian(length);
   out.byte(codec.tag);
   out.varint(codec.discriminant);
-  codec.body.write(out, message);
-  return out.bytes;
 }
 
 /**

@@ -13,7 +13,7 @@ if (existsSync(goldenFile)) {
 
   test('every message is in the golden file', () => {
     const types = new Set(golden.map(({ msg }) => msg.type));
-    expect(SCHEMA.map(({ name }) => name).filter((name) => !types.has(name))).toEqual([]);
+    expect(SCHEMA.filter(({ tag, name }) => tag < 32 && !types.has(name))).toEqual([]);
   });
 
   for (const { msg, frame } of golden) {

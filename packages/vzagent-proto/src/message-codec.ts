@@ -30,12 +30,7 @@ function messageCodec({ name, tag, direction, fields }: MessageSchema): MessageC
 }
 
 function fieldsBody(name: string, fields: Fields): Codec<Record<string, unknown>> {
-  const codec = struct(fields, name);
-  return {
-    size: (message) => codec.size(message),
-    write: (out, message) => codec.write(out, message),
-    read: (input) => ({ type: name, ...codec.read(input) }),
-  };
+  return struct(fields, name, { type: name });
 }
 
 function isDataAlone(fields: Fields): boolean {

@@ -5,6 +5,7 @@ interface ScalarValues {
   u8: number;
   u16: number;
   u32: number;
+  u53: number;
   u64: bigint;
   i32: number;
   i64: bigint;
@@ -21,9 +22,11 @@ type ValueOf<T> = T extends keyof ScalarValues
       ? readonly ValueOf<Element>[]
       : T extends { readonly tuple: infer Elements extends readonly FieldType[] }
         ? { readonly [I in keyof Elements]: ValueOf<Elements[I]> }
-        : T extends { readonly fields: infer F }
-          ? RecordOf<F>
-          : never;
+        : T extends { readonly variants: readonly (infer Variant)[] }
+          ? Variant
+          : T extends { readonly fields: infer F }
+            ? RecordOf<F>
+            : never;
 
 type RecordOf<F> = { -readonly [Name in keyof F]: ValueOf<F[Name]> };
 

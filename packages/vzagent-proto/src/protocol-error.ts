@@ -24,6 +24,8 @@ export type ProtocolErrorCode =
   | 'BAD_BOOL'
   /** The marker of an optional field is neither 0 nor 1. */
   | 'BAD_OPTION'
+  /** An index that no variant of the enum has, or (when encoding) a name that is none of them. */
+  | 'BAD_VARIANT'
   /** A JavaScript value of the wrong kind: a missing field, a number where a bigint belongs, a string as bytes. */
   | 'BAD_TYPE'
   /** Bytes were pushed into a decoder that was told that the stream has ended. */

@@ -3,6 +3,9 @@ import { ProtocolError, type ProtocolErrorCode } from './protocol-error.ts';
 // A byte order mark at the start of a string is part of the string.
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
+// Up to this many characters it is quicker to look for ASCII first.
+const SHORT_STRING = 64;
+
 const MAX_U64 = 2n ** 64n - 1n;
 
 /**
@@ -14,6 +17,7 @@ export class Reader {
   readonly #end: number;
   readonly #origin: number;
   #offset: number;
+  #text: Buffer | undefined;
 
   /** Reads `bytes[start..end)` of a frame whose length prefix begins at `origin`. */
   constructor(bytes: Uint8Array, start: number, end: number, origin: number) {
@@ -86,12 +90,24 @@ export class Reader {
 
   string(field: string): string {
     const length = this.length(field);
+    const short = length <= SHORT_STRING ? this.#ascii(length) : undefined;
+    if (short !== undefined) return short;
     const bytes = this.view(length);
     try {
       return decoder.decode(bytes);
     } catch {
       throw this.error('BAD_UTF8', `${field}: the string is not valid UTF-8`, length);
     }
+  }
+
+  /** The next bytes as a string, if all are ASCII. */
+  #ascii(length: number): string | undefined {
+    const start = this.#offset;
+    const end = start + length;
+    for (let at = start; at < end; at++) if ((this.#bytes[at] ?? 0) >= 0x80) return undefined;
+    this.#offset = end;
+    this.#text ??= asBuffer(this.#bytes);
+    return this.#text.toString('latin1', start, end);
   }
 
   /** A view of all that remains. */
@@ -105,4 +121,8 @@ export class Reader {
     this.#offset += length;
     return view;
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

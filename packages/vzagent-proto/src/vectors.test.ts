@@ -3,6 +3,25 @@ import { decodeFrame, encodeFrame } from './frame.ts';
 import type { Message } from './message.ts';
 import { SCHEMA } from './schema.ts';
 
+const program = {
+  argv: ['p'],
+  env: [['K', 'v']],
+  cwd: '/',
+  user: 'u',
+  groups: ['g'],
+  rlimits: [{ resource: 'r', soft: 1, hard: null }],
+  capabilities: 2n ** 63n,
+  noNewPrivileges: true,
+  tty: { rows: 24, columns: 80 },
+  stdin: false,
+  spoolBytes: 128,
+  whenFull: 'dropOldest',
+} as const;
+
+/** The fields of `program`. */
+const PROGRAM = `01 0170 01 014b 0176 01 012f 0175 01 0167 01 0172 01 01 00
+  80808080808080808001 01 01 18 50 00 8001 01`;
+
 /** Frames put together by hand from the protocol's text: length prefix, tag, discriminant, fields. */
 const VECTORS: readonly (readonly [message: Message, frame: string])[] = [
   [
@@ -47,10 +66,173 @@ const VECTORS: readonly (readonly [message: Message, frame: string])[] = [
   [{ type: 'SetTime', unixSecs: 64n }, '04000000 0e 0d 8001'],
   [{ type: 'SetTime', unixSecs: -(2n ** 63n) }, '0c000000 0e 0d ffffffffffffffffff01'],
   [{ type: 'SetTime', unixSecs: 2n ** 63n - 1n }, '0c000000 0e 0d feffffffffffffffff01'],
+  [{ type: 'Hello', version: 1, features: ['a', 'b'], software: 's' }, '0a000000 20 20 01 02 0161 0162 0173'],
+  [{ type: 'Done' }, '02000000 21 21'],
+  [{ type: 'Failed', kind: 'invalid', message: 'm' }, '05000000 22 22 00 016d'],
+  [{ type: 'Failed', kind: 'internal', message: '' }, '04000000 22 22 09 00'],
+  [
+    {
+      type: 'Start',
+      ...program,
+      root: {
+        lower: 'erofs',
+        lowerSource: 'l',
+        upper: 'disk',
+        upperSource: 'u',
+        upperBytes: 2 ** 30,
+        readonly: true,
+      },
+      mounts: [
+        {
+          kind: 'tmpfs',
+          source: '',
+          subpath: null,
+          target: '/t',
+          readonly: false,
+          bytes: 2 ** 32,
+          mode: 0o1777,
+        },
+      ],
+      names: { hostname: 'h', dnsServers: ['d'], dnsSearch: [], dnsOptions: [], hosts: [{ name: 'n', address: 'a' }] },
+      limits: { cpuQuotaMicros: 50_000, memoryBytes: null, pids: 100 },
+      init: true,
+      stopSignal: 15,
+    },
+    `5e000000 28 28 ${PROGRAM} 01 016c 02 0175 01 8080808004 01 01 01 00 00 022f74 00 01 8080808010 01 ff07
+     01 0168 01 0164 00 00 01 016e 0161 01 d08603 00 01 64 01 1e`,
+  ],
+  [{ type: 'Execute', ...program, whenLost: 'keep' }, `2b000000 29 29 ${PROGRAM} 01`],
+  [{ type: 'Attach', process: 0, offset: null }, '04000000 2a 2a 00 00'],
+  [{ type: 'Attach', process: 1, offset: 2 ** 53 - 1 }, '0c000000 2a 2a 01 01 ffffffffffffff0f'],
+  [
+    { type: 'ProcessStarted', process: 300, pid: 2, outputOffset: 0, stdinWindow: 65536 },
+    '09000000 2b 2b ac02 04 00 808004',
+  ],
+  [
+    { type: 'Output', stream: 'stderr', offset: 7, unixMicros: 2 ** 35, data: Uint8Array.of(1, 2) },
+    '0d000000 2c 2c 01 07 808080808001 02 0102',
+  ],
+  [{ type: 'OutputTaken', offset: 2 ** 32 }, '07000000 2d 2d 8080808010'],
+  [{ type: 'StdinTaken', bytes: 2 ** 32 - 1 }, '07000000 2e 2e ffffffff0f'],
+  [
+    { type: 'ProcessExited', process: 0, code: 137, signal: 9, oomKilled: true, outputEnd: 1, droppedBytes: 0 },
+    '0a000000 2f 2f 00 9202 01 12 01 01 00',
+  ],
+  [{ type: 'SignalProcess', process: 0, signum: 15, target: 'group' }, '05000000 30 30 00 1e 01'],
+  [{ type: 'Resize', process: 0, size: { rows: 24, columns: 300 } }, '06000000 31 31 00 18 ac02'],
+  [{ type: 'Wait', process: 2 ** 28 - 1 }, '06000000 32 32 ffffff7f'],
+  [{ type: 'Wait', process: 2 ** 28 }, '07000000 32 32 8080808001'],
+  [{ type: 'Wait', process: 2 ** 31 }, '07000000 32 32 8080808008'],
+  [{ type: 'ListProcesses' }, '02000000 33 33'],
+  [
+    {
+      type: 'Processes',
+      processes: [
+        {
+          pid: 1,
+          parent: 0,
+          uid: 0,
+          state: 'S',
+          cpuMicros: 1,
+          residentBytes: 4096,
+          startedUnixMicros: 2,
+          command: 'c',
+        },
+      ],
+    },
+    '0e000000 34 34 01 02 00 00 0153 01 8020 02 0163',
+  ],
+  [{ type: 'Freeze' }, '02000000 35 35'],
+  [{ type: 'Thaw' }, '02000000 36 36'],
+  [{ type: 'Shutdown', graceMillis: 10_000 }, '04000000 37 37 904e'],
+  [{ type: 'GetStatistics' }, '02000000 3c 3c'],
+  [
+    {
+      type: 'Statistics',
+      unixMicros: 1,
+      cpuMicros: 2,
+      cpuUserMicros: 3,
+      cpuSystemMicros: 4,
+      cpuThrottledMicros: null,
+      memoryBytes: 5,
+      memoryPeakBytes: 6,
+      memoryCacheBytes: null,
+      memoryLimitBytes: 7,
+      oomKills: 8,
+      pids: 9,
+      pidsLimit: null,
+      guestMemoryBytes: 10,
+      guestMemoryAvailableBytes: 11,
+      io: [{ device: 'v', readBytes: 1, writeBytes: 2, readOperations: 3, writeOperations: 4 }],
+      networks: [
+        {
+          interface: 'e',
+          receivedBytes: 1,
+          sentBytes: 2,
+          receivedPackets: 3,
+          sentPackets: 4,
+          receiveErrors: 5,
+          sendErrors: 6,
+          receiveDrops: 7,
+          sendDrops: 8,
+        },
+      ],
+    },
+    `24000000 3d 3d 01 02 03 04 00 05 01 06 00 01 07 08 09 00 0a 0b
+     01 0176 01 02 03 04 01 0165 01 02 03 04 05 06 07 08`,
+  ],
+  [{ type: 'SetClock', unixMicros: 128 }, '04000000 3e 3e 8001'],
+  [{ type: 'GetNetwork' }, '02000000 3f 3f'],
+  [
+    {
+      type: 'Network',
+      interfaces: [{ name: 'e', mac: 'm', addresses: ['1', '2'] }],
+      gateway: 'g',
+      dnsServers: ['d'],
+    },
+    '12000000 40 40 01 0165 016d 02 0131 0132 01 0167 01 0164',
+  ],
+  [
+    {
+      type: 'ConfigureOverlay',
+      overlayIp: 'i',
+      prefixLen: 24,
+      privateKey: 'k',
+      listenPort: 1,
+      peers: [],
+      dnsServer: null,
+      dnsDomain: null,
+    },
+    '0b000000 41 41 0169 18 016b 01 00 00 00',
+  ],
+  [{ type: 'Watch', pressure: null }, '03000000 42 42 00'],
+  [{ type: 'Watch', pressure: { stallMicros: 1, windowMicros: 2 } }, '05000000 42 42 01 01 02'],
+  [{ type: 'OomKilled', unixMicros: 1, kills: 2 }, '04000000 43 43 01 02'],
+  [{ type: 'MemoryPressure', unixMicros: 1, memoryBytes: 2 }, '04000000 44 44 01 02'],
+  [{ type: 'Connect', protocol: 'udp', address: '::1', port: 53 }, '08000000 46 46 01 033a3a31 35'],
+  [{ type: 'Data', data: Uint8Array.of(255) }, '04000000 47 47 01 ff'],
+  [{ type: 'End' }, '02000000 48 48'],
+  [{ type: 'Reset', message: 'r' }, '04000000 49 49 0172'],
+  [{ type: 'ArchiveGet', path: '/' }, '04000000 4a 4a 012f'],
+  [{ type: 'ArchivePut', path: '/', keepOwners: true, replaceFolders: false }, '06000000 4b 4b 012f 01 00'],
+  [{ type: 'ArchiveHead', path: '' }, '03000000 4c 4c 00'],
+  [
+    {
+      type: 'FileInfo',
+      name: 'f',
+      bytes: 1,
+      mode: 0o100644,
+      uid: 0,
+      gid: 5,
+      modifiedUnixMicros: -1n,
+      linkTarget: null,
+    },
+    '0c000000 4d 4d 0166 01 a48302 00 05 01 00',
+  ],
 ];
 
 for (const [message, frame] of VECTORS) {
-  const hex = frame.replaceAll(' ', '');
+  const hex = frame.replaceAll(/\s/g, '');
   const title = `${message.type} as ${hex.slice(0, 40)}`;
 
   test(`the agent gets the bytes it expects: ${title}`, () => {

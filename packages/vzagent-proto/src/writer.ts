@@ -11,6 +11,15 @@ export function varintSize(value: number): number {
   return value < 0x1000_0000 ? 4 : 5;
 }
 
+/** The bytes that an unsigned integer below 2^53 takes as LEB128. */
+export function varint53Size(value: number): number {
+  let size = 0;
+  let rest = value;
+  // Division, because shifts end at 32 bits.
+  for (; rest >= 0x1000_0000; rest = Math.floor(rest / 0x1000_0000)) size += 4;
+  return size + varintSize(rest);
+}
+
 /** The bytes that an unsigned 64-bit integer takes as LEB128. */
 export function varint64Size(value: bigint): number {
   let size = 1;
@@ -38,9 +47,12 @@ export function utf8Size(value: string): number {
 export class Writer {
   readonly bytes: Uint8Array;
   offset = 0;
+  readonly #apart: Uint8Array | undefined;
 
-  constructor(size: number) {
+  /** `apart` is the byte vector at the end that travels by itself: its length is written, its bytes are not. */
+  constructor(size: number, apart?: Uint8Array) {
     this.bytes = new Uint8Array(size);
+    this.#apart = apart;
   }
 
   byte(value: number): void {
@@ -63,6 +75,13 @@ export class Writer {
     this.byte(rest);
   }
 
+  /** An unsigned integer below 2^53. */
+  varint53(value: number): void {
+    let rest = value;
+    for (; rest >= 0x8000_0000; rest = Math.floor(rest / 0x80)) this.byte((rest % 0x80) | 0x80);
+    this.varint(rest);
+  }
+
   varint64(value: bigint): void {
     let rest = value;
     while (rest >= 0x80n) {
@@ -74,6 +93,7 @@ export class Writer {
 
   byteVector(value: Uint8Array): void {
     this.varint(value.length);
+    if (value === this.#apart) return;
     this.bytes.set(value, this.offset);
     this.offset += value.length;
   }

@@ -1,186 +1,397 @@
+// Generated from the schema of @zlayer/vzagent-proto by its `generate` script: do not edit.
 #include "message.h"
 
-#include "frame.h"
-
-static const char *const names[] = {
-    [TAG_RUN] = "Run",         [TAG_EXEC] = "Exec",       [TAG_SIGNAL] = "Signal",
-    [TAG_STDOUT] = "Stdout",   [TAG_STDERR] = "Stderr",   [TAG_STARTED] = "Started",
-    [TAG_EXITED] = "Exited",   [TAG_ERROR] = "Error",     [TAG_FORWARD] = "Forward",
-    [TAG_MOUNT] = "Mount",     [TAG_STDIN] = "Stdin",     [TAG_STDIN_EOF] = "StdinEof",
-    [TAG_OVERLAY_CONFIG] = "OverlayConfig",               [TAG_SET_TIME] = "SetTime",
+enum shape_name {
+  SHAPE_NOTHING,
+  SHAPE_DATA,
+  SHAPE_STRING_PAIR,
+  SHAPE_RUN_MESSAGE,
+  SHAPE_EXEC_MESSAGE,
+  SHAPE_SIGNAL_MESSAGE,
+  SHAPE_STARTED_MESSAGE,
+  SHAPE_EXITED_MESSAGE,
+  SHAPE_ERROR_MESSAGE,
+  SHAPE_FORWARD_MESSAGE,
+  SHAPE_MOUNT_MESSAGE,
+  SHAPE_WG_PEER,
+  SHAPE_OVERLAY_CONFIG_MESSAGE,
+  SHAPE_SET_TIME_MESSAGE,
+  SHAPE_HELLO_MESSAGE,
+  SHAPE_FAILED_MESSAGE,
+  SHAPE_RESOURCE_LIMIT,
+  SHAPE_TTY_SIZE,
+  SHAPE_PROCESS_SPEC,
+  SHAPE_ROOT,
+  SHAPE_MOUNT_POINT,
+  SHAPE_HOST_ENTRY,
+  SHAPE_NAMES,
+  SHAPE_LIMITS,
+  SHAPE_START_MESSAGE,
+  SHAPE_EXECUTE_MESSAGE,
+  SHAPE_ATTACH_MESSAGE,
+  SHAPE_PROCESS_STARTED_MESSAGE,
+  SHAPE_OUTPUT_MESSAGE,
+  SHAPE_OUTPUT_TAKEN_MESSAGE,
+  SHAPE_STDIN_TAKEN_MESSAGE,
+  SHAPE_PROCESS_EXITED_MESSAGE,
+  SHAPE_SIGNAL_PROCESS_MESSAGE,
+  SHAPE_RESIZE_MESSAGE,
+  SHAPE_WAIT_MESSAGE,
+  SHAPE_PROCESS_ENTRY,
+  SHAPE_PROCESSES_MESSAGE,
+  SHAPE_SHUTDOWN_MESSAGE,
+  SHAPE_IO_STATISTICS,
+  SHAPE_NETWORK_STATISTICS,
+  SHAPE_STATISTICS_MESSAGE,
+  SHAPE_SET_CLOCK_MESSAGE,
+  SHAPE_INTERFACE_ENTRY,
+  SHAPE_NETWORK_MESSAGE,
+  SHAPE_PRESSURE_THRESHOLD,
+  SHAPE_WATCH_MESSAGE,
+  SHAPE_OOM_KILLED_MESSAGE,
+  SHAPE_MEMORY_PRESSURE_MESSAGE,
+  SHAPE_CONNECT_MESSAGE,
+  SHAPE_RESET_MESSAGE,
+  SHAPE_ARCHIVE_GET_MESSAGE,
+  SHAPE_ARCHIVE_PUT_MESSAGE,
+  SHAPE_ARCHIVE_HEAD_MESSAGE,
+  SHAPE_FILE_INFO_MESSAGE,
 };
 
-const char *message_name(uint8_t tag) { return tag < sizeof names / sizeof names[0] ? names[tag] : NULL; }
+#define ONE(type, member, kind, detail) {offsetof(type, member), FIELD_ONE, FIELD_##kind, detail, 0}
+#define LIST(type, member, kind, detail) {offsetof(type, member), FIELD_LIST, FIELD_##kind, detail, 0}
+#define OPTIONAL(type, member, kind, detail) \
+  {offsetof(type, member), FIELD_OPTIONAL, FIELD_##kind, detail, offsetof(type, member.value) - offsetof(type, member)}
 
-static bool read_i32(struct reader *in, int32_t *value) {
-  int64_t wide;
-  if (!read_zigzag(in, 32, &wide)) return false;
-  *value = (int32_t)wide;
-  return true;
+const struct field shape_fields[] = {
+    {0, FIELD_ONE, FIELD_BYTES, 0, 0},
+    ONE(struct string_pair, first, STRING, 0),
+    ONE(struct string_pair, second, STRING, 0),
+    LIST(struct run_message, argv, STRING, 0),
+    LIST(struct run_message, env, STRUCT, SHAPE_STRING_PAIR),
+    OPTIONAL(struct run_message, cwd, STRING, 0),
+    ONE(struct run_message, uid, U32, 0),
+    ONE(struct run_message, gid, U32, 0),
+    LIST(struct exec_message, argv, STRING, 0),
+    LIST(struct exec_message, env, STRUCT, SHAPE_STRING_PAIR),
+    OPTIONAL(struct exec_message, cwd, STRING, 0),
+    OPTIONAL(struct exec_message, uid, U32, 0),
+    OPTIONAL(struct exec_message, gid, U32, 0),
+    OPTIONAL(struct exec_message, user, STRING, 0),
+    ONE(struct signal_message, signum, I32, 0),
+    ONE(struct started_message, pid, I32, 0),
+    ONE(struct exited_message, code, I32, 0),
+    ONE(struct error_message, message, STRING, 0),
+    ONE(struct forward_message, port, U16, 0),
+    ONE(struct mount_message, tag, STRING, 0),
+    ONE(struct mount_message, target, STRING, 0),
+    ONE(struct mount_message, readonly, BOOL, 0),
+    ONE(struct wg_peer, public_key, STRING, 0),
+    ONE(struct wg_peer, endpoint, STRING, 0),
+    ONE(struct wg_peer, allowed_ips, STRING, 0),
+    ONE(struct wg_peer, persistent_keepalive_secs, U64, 0),
+    ONE(struct overlay_config_message, overlay_ip, STRING, 0),
+    ONE(struct overlay_config_message, prefix_len, U8, 0),
+    ONE(struct overlay_config_message, private_key, STRING, 0),
+    ONE(struct overlay_config_message, listen_port, U16, 0),
+    LIST(struct overlay_config_message, peers, STRUCT, SHAPE_WG_PEER),
+    OPTIONAL(struct overlay_config_message, dns_server, STRING, 0),
+    OPTIONAL(struct overlay_config_message, dns_domain, STRING, 0),
+    ONE(struct set_time_message, unix_secs, I64, 0),
+    ONE(struct hello_message, version, U32, 0),
+    LIST(struct hello_message, features, STRING, 0),
+    ONE(struct hello_message, software, STRING, 0),
+    ONE(struct failed_message, kind, ENUM, 10),
+    ONE(struct failed_message, message, STRING, 0),
+    ONE(struct resource_limit, resource, STRING, 0),
+    OPTIONAL(struct resource_limit, soft, U53, 0),
+    OPTIONAL(struct resource_limit, hard, U53, 0),
+    ONE(struct tty_size, rows, U16, 0),
+    ONE(struct tty_size, columns, U16, 0),
+    LIST(struct process_spec, argv, STRING, 0),
+    LIST(struct process_spec, env, STRUCT, SHAPE_STRING_PAIR),
+    OPTIONAL(struct process_spec, cwd, STRING, 0),
+    ONE(struct process_spec, user, STRING, 0),
+    LIST(struct process_spec, groups, STRING, 0),
+    LIST(struct process_spec, rlimits, STRUCT, SHAPE_RESOURCE_LIMIT),
+    ONE(struct process_spec, capabilities, U64, 0),
+    ONE(struct process_spec, no_new_privileges, BOOL, 0),
+    OPTIONAL(struct process_spec, tty, STRUCT, SHAPE_TTY_SIZE),
+    ONE(struct process_spec, stdin_, BOOL, 0),
+    ONE(struct process_spec, spool_bytes, U32, 0),
+    ONE(struct process_spec, when_full, ENUM, 2),
+    ONE(struct root, lower, ENUM, 2),
+    ONE(struct root, lower_source, STRING, 0),
+    ONE(struct root, upper, ENUM, 3),
+    ONE(struct root, upper_source, STRING, 0),
+    OPTIONAL(struct root, upper_bytes, U53, 0),
+    ONE(struct root, readonly, BOOL, 0),
+    ONE(struct mount_point, kind, ENUM, 3),
+    ONE(struct mount_point, source, STRING, 0),
+    OPTIONAL(struct mount_point, subpath, STRING, 0),
+    ONE(struct mount_point, target, STRING, 0),
+    ONE(struct mount_point, readonly, BOOL, 0),
+    OPTIONAL(struct mount_point, bytes, U53, 0),
+    OPTIONAL(struct mount_point, mode, U32, 0),
+    ONE(struct host_entry, name, STRING, 0),
+    ONE(struct host_entry, address, STRING, 0),
+    OPTIONAL(struct names, hostname, STRING, 0),
+    LIST(struct names, dns_servers, STRING, 0),
+    LIST(struct names, dns_search, STRING, 0),
+    LIST(struct names, dns_options, STRING, 0),
+    LIST(struct names, hosts, STRUCT, SHAPE_HOST_ENTRY),
+    OPTIONAL(struct limits, cpu_quota_micros, U53, 0),
+    OPTIONAL(struct limits, memory_bytes, U53, 0),
+    OPTIONAL(struct limits, pids, U53, 0),
+    ONE(struct start_message, process_spec, STRUCT, SHAPE_PROCESS_SPEC),
+    ONE(struct start_message, root, STRUCT, SHAPE_ROOT),
+    LIST(struct start_message, mounts, STRUCT, SHAPE_MOUNT_POINT),
+    ONE(struct start_message, names, STRUCT, SHAPE_NAMES),
+    ONE(struct start_message, limits, STRUCT, SHAPE_LIMITS),
+    ONE(struct start_message, init, BOOL, 0),
+    ONE(struct start_message, stop_signal, I32, 0),
+    ONE(struct execute_message, process_spec, STRUCT, SHAPE_PROCESS_SPEC),
+    ONE(struct execute_message, when_lost, ENUM, 2),
+    ONE(struct attach_message, process, U53, 0),
+    OPTIONAL(struct attach_message, offset, U53, 0),
+    ONE(struct process_started_message, process, U53, 0),
+    ONE(struct process_started_message, pid, I32, 0),
+    ONE(struct process_started_message, output_offset, U53, 0),
+    ONE(struct process_started_message, stdin_window, U32, 0),
+    ONE(struct output_message, stream, ENUM, 2),
+    ONE(struct output_message, offset, U53, 0),
+    ONE(struct output_message, unix_micros, U53, 0),
+    ONE(struct output_message, data, BYTES, 0),
+    ONE(struct output_taken_message, offset, U53, 0),
+    ONE(struct stdin_taken_message, bytes, U32, 0),
+    ONE(struct process_exited_message, process, U53, 0),
+    ONE(struct process_exited_message, code, I32, 0),
+    OPTIONAL(struct process_exited_message, signal, I32, 0),
+    ONE(struct process_exited_message, oom_killed, BOOL, 0),
+    ONE(struct process_exited_message, output_end, U53, 0),
+    ONE(struct process_exited_message, dropped_bytes, U53, 0),
+    ONE(struct signal_process_message, process, U53, 0),
+    ONE(struct signal_process_message, signum, I32, 0),
+    ONE(struct signal_process_message, target, ENUM, 3),
+    ONE(struct resize_message, process, U53, 0),
+    ONE(struct resize_message, size, STRUCT, SHAPE_TTY_SIZE),
+    ONE(struct wait_message, process, U53, 0),
+    ONE(struct process_entry, pid, I32, 0),
+    ONE(struct process_entry, parent, I32, 0),
+    ONE(struct process_entry, uid, U32, 0),
+    ONE(struct process_entry, state, STRING, 0),
+    ONE(struct process_entry, cpu_micros, U53, 0),
+    ONE(struct process_entry, resident_bytes, U53, 0),
+    ONE(struct process_entry, started_unix_micros, U53, 0),
+    ONE(struct process_entry, command, STRING, 0),
+    LIST(struct processes_message, processes, STRUCT, SHAPE_PROCESS_ENTRY),
+    ONE(struct shutdown_message, grace_millis, U32, 0),
+    ONE(struct io_statistics, device, STRING, 0),
+    ONE(struct io_statistics, read_bytes, U53, 0),
+    ONE(struct io_statistics, write_bytes, U53, 0),
+    ONE(struct io_statistics, read_operations, U53, 0),
+    ONE(struct io_statistics, write_operations, U53, 0),
+    ONE(struct network_statistics, interface, STRING, 0),
+    ONE(struct network_statistics, received_bytes, U53, 0),
+    ONE(struct network_statistics, sent_bytes, U53, 0),
+    ONE(struct network_statistics, received_packets, U53, 0),
+    ONE(struct network_statistics, sent_packets, U53, 0),
+    ONE(struct network_statistics, receive_errors, U53, 0),
+    ONE(struct network_statistics, send_errors, U53, 0),
+    ONE(struct network_statistics, receive_drops, U53, 0),
+    ONE(struct network_statistics, send_drops, U53, 0),
+    ONE(struct statistics_message, unix_micros, U53, 0),
+    ONE(struct statistics_message, cpu_micros, U53, 0),
+    ONE(struct statistics_message, cpu_user_micros, U53, 0),
+    ONE(struct statistics_message, cpu_system_micros, U53, 0),
+    OPTIONAL(struct statistics_message, cpu_throttled_micros, U53, 0),
+    ONE(struct statistics_message, memory_bytes, U53, 0),
+    OPTIONAL(struct statistics_message, memory_peak_bytes, U53, 0),
+    OPTIONAL(struct statistics_message, memory_cache_bytes, U53, 0),
+    OPTIONAL(struct statistics_message, memory_limit_bytes, U53, 0),
+    ONE(struct statistics_message, oom_kills, U53, 0),
+    ONE(struct statistics_message, pids, U53, 0),
+    OPTIONAL(struct statistics_message, pids_limit, U53, 0),
+    ONE(struct statistics_message, guest_memory_bytes, U53, 0),
+    ONE(struct statistics_message, guest_memory_available_bytes, U53, 0),
+    LIST(struct statistics_message, io, STRUCT, SHAPE_IO_STATISTICS),
+    LIST(struct statistics_message, networks, STRUCT, SHAPE_NETWORK_STATISTICS),
+    ONE(struct set_clock_message, unix_micros, U53, 0),
+    ONE(struct interface_entry, name, STRING, 0),
+    ONE(struct interface_entry, mac, STRING, 0),
+    LIST(struct interface_entry, addresses, STRING, 0),
+    LIST(struct network_message, interfaces, STRUCT, SHAPE_INTERFACE_ENTRY),
+    OPTIONAL(struct network_message, gateway, STRING, 0),
+    LIST(struct network_message, dns_servers, STRING, 0),
+    ONE(struct pressure_threshold, stall_micros, U32, 0),
+    ONE(struct pressure_threshold, window_micros, U32, 0),
+    OPTIONAL(struct watch_message, pressure, STRUCT, SHAPE_PRESSURE_THRESHOLD),
+    ONE(struct oom_killed_message, unix_micros, U53, 0),
+    ONE(struct oom_killed_message, kills, U53, 0),
+    ONE(struct memory_pressure_message, unix_micros, U53, 0),
+    ONE(struct memory_pressure_message, memory_bytes, U53, 0),
+    ONE(struct connect_message, protocol, ENUM, 3),
+    ONE(struct connect_message, address, STRING, 0),
+    ONE(struct connect_message, port, U16, 0),
+    ONE(struct reset_message, message, STRING, 0),
+    ONE(struct archive_get_message, path, STRING, 0),
+    ONE(struct archive_put_message, path, STRING, 0),
+    ONE(struct archive_put_message, keep_owners, BOOL, 0),
+    ONE(struct archive_put_message, replace_folders, BOOL, 0),
+    ONE(struct archive_head_message, path, STRING, 0),
+    ONE(struct file_info_message, name, STRING, 0),
+    ONE(struct file_info_message, bytes, U53, 0),
+    ONE(struct file_info_message, mode, U32, 0),
+    ONE(struct file_info_message, uid, U32, 0),
+    ONE(struct file_info_message, gid, U32, 0),
+    ONE(struct file_info_message, modified_unix_micros, I64, 0),
+    OPTIONAL(struct file_info_message, link_target, STRING, 0),
+};
+
+const struct shape shapes[] = {
+    [SHAPE_NOTHING] = {.first = 0, .count = 0},
+    [SHAPE_DATA] = {.first = 0, .count = 1},
+    [SHAPE_STRING_PAIR] = {.first = 1, .count = 2},
+    [SHAPE_RUN_MESSAGE] = {.first = 3, .count = 5},
+    [SHAPE_EXEC_MESSAGE] = {.first = 8, .count = 6},
+    [SHAPE_SIGNAL_MESSAGE] = {.first = 14, .count = 1},
+    [SHAPE_STARTED_MESSAGE] = {.first = 15, .count = 1},
+    [SHAPE_EXITED_MESSAGE] = {.first = 16, .count = 1},
+    [SHAPE_ERROR_MESSAGE] = {.first = 17, .count = 1},
+    [SHAPE_FORWARD_MESSAGE] = {.first = 18, .count = 1},
+    [SHAPE_MOUNT_MESSAGE] = {.first = 19, .count = 3},
+    [SHAPE_WG_PEER] = {.first = 22, .count = 4},
+    [SHAPE_OVERLAY_CONFIG_MESSAGE] = {.first = 26, .count = 7},
+    [SHAPE_SET_TIME_MESSAGE] = {.first = 33, .count = 1},
+    [SHAPE_HELLO_MESSAGE] = {.first = 34, .count = 3},
+    [SHAPE_FAILED_MESSAGE] = {.first = 37, .count = 2},
+    [SHAPE_RESOURCE_LIMIT] = {.first = 39, .count = 3},
+    [SHAPE_TTY_SIZE] = {.first = 42, .count = 2},
+    [SHAPE_PROCESS_SPEC] = {.first = 44, .count = 12},
+    [SHAPE_ROOT] = {.first = 56, .count = 6},
+    [SHAPE_MOUNT_POINT] = {.first = 62, .count = 7},
+    [SHAPE_HOST_ENTRY] = {.first = 69, .count = 2},
+    [SHAPE_NAMES] = {.first = 71, .count = 5},
+    [SHAPE_LIMITS] = {.first = 76, .count = 3},
+    [SHAPE_START_MESSAGE] = {.first = 79, .count = 7},
+    [SHAPE_EXECUTE_MESSAGE] = {.first = 86, .count = 2},
+    [SHAPE_ATTACH_MESSAGE] = {.first = 88, .count = 2},
+    [SHAPE_PROCESS_STARTED_MESSAGE] = {.first = 90, .count = 4},
+    [SHAPE_OUTPUT_MESSAGE] = {.first = 94, .count = 4},
+    [SHAPE_OUTPUT_TAKEN_MESSAGE] = {.first = 98, .count = 1},
+    [SHAPE_STDIN_TAKEN_MESSAGE] = {.first = 99, .count = 1},
+    [SHAPE_PROCESS_EXITED_MESSAGE] = {.first = 100, .count = 6},
+    [SHAPE_SIGNAL_PROCESS_MESSAGE] = {.first = 106, .count = 3},
+    [SHAPE_RESIZE_MESSAGE] = {.first = 109, .count = 2},
+    [SHAPE_WAIT_MESSAGE] = {.first = 111, .count = 1},
+    [SHAPE_PROCESS_ENTRY] = {.first = 112, .count = 8},
+    [SHAPE_PROCESSES_MESSAGE] = {.first = 120, .count = 1},
+    [SHAPE_SHUTDOWN_MESSAGE] = {.first = 121, .count = 1},
+    [SHAPE_IO_STATISTICS] = {.first = 122, .count = 5},
+    [SHAPE_NETWORK_STATISTICS] = {.first = 127, .count = 9},
+    [SHAPE_STATISTICS_MESSAGE] = {.first = 136, .count = 16},
+    [SHAPE_SET_CLOCK_MESSAGE] = {.first = 152, .count = 1},
+    [SHAPE_INTERFACE_ENTRY] = {.first = 153, .count = 3},
+    [SHAPE_NETWORK_MESSAGE] = {.first = 156, .count = 3},
+    [SHAPE_PRESSURE_THRESHOLD] = {.first = 159, .count = 2},
+    [SHAPE_WATCH_MESSAGE] = {.first = 161, .count = 1},
+    [SHAPE_OOM_KILLED_MESSAGE] = {.first = 162, .count = 2},
+    [SHAPE_MEMORY_PRESSURE_MESSAGE] = {.first = 164, .count = 2},
+    [SHAPE_CONNECT_MESSAGE] = {.first = 166, .count = 3},
+    [SHAPE_RESET_MESSAGE] = {.first = 169, .count = 1},
+    [SHAPE_ARCHIVE_GET_MESSAGE] = {.first = 170, .count = 1},
+    [SHAPE_ARCHIVE_PUT_MESSAGE] = {.first = 171, .count = 3},
+    [SHAPE_ARCHIVE_HEAD_MESSAGE] = {.first = 174, .count = 1},
+    [SHAPE_FILE_INFO_MESSAGE] = {.first = 175, .count = 7},
+};
+
+const struct message_kind message_kinds[] = {
+    [TAG_RUN] = {"Run", FOR_GUEST, SHAPE_RUN_MESSAGE},
+    [TAG_EXEC] = {"Exec", FOR_GUEST, SHAPE_EXEC_MESSAGE},
+    [TAG_SIGNAL] = {"Signal", FOR_GUEST, SHAPE_SIGNAL_MESSAGE},
+    [TAG_STDOUT] = {"Stdout", FOR_HOST, SHAPE_DATA},
+    [TAG_STDERR] = {"Stderr", FOR_HOST, SHAPE_DATA},
+    [TAG_STARTED] = {"Started", FOR_HOST, SHAPE_STARTED_MESSAGE},
+    [TAG_EXITED] = {"Exited", FOR_HOST, SHAPE_EXITED_MESSAGE},
+    [TAG_ERROR] = {"Error", FOR_GUEST | FOR_HOST, SHAPE_ERROR_MESSAGE},
+    [TAG_FORWARD] = {"Forward", FOR_GUEST, SHAPE_FORWARD_MESSAGE},
+    [TAG_MOUNT] = {"Mount", FOR_GUEST, SHAPE_MOUNT_MESSAGE},
+    [TAG_STDIN] = {"Stdin", FOR_GUEST, SHAPE_DATA},
+    [TAG_STDIN_EOF] = {"StdinEof", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_OVERLAY_CONFIG] = {"OverlayConfig", FOR_GUEST, SHAPE_OVERLAY_CONFIG_MESSAGE},
+    [TAG_SET_TIME] = {"SetTime", FOR_GUEST, SHAPE_SET_TIME_MESSAGE},
+    [TAG_HELLO] = {"Hello", FOR_GUEST | FOR_HOST, SHAPE_HELLO_MESSAGE},
+    [TAG_DONE] = {"Done", FOR_HOST, SHAPE_NOTHING},
+    [TAG_FAILED] = {"Failed", FOR_HOST, SHAPE_FAILED_MESSAGE},
+    [TAG_START] = {"Start", FOR_GUEST, SHAPE_START_MESSAGE},
+    [TAG_EXECUTE] = {"Execute", FOR_GUEST, SHAPE_EXECUTE_MESSAGE},
+    [TAG_ATTACH] = {"Attach", FOR_GUEST, SHAPE_ATTACH_MESSAGE},
+    [TAG_PROCESS_STARTED] = {"ProcessStarted", FOR_HOST, SHAPE_PROCESS_STARTED_MESSAGE},
+    [TAG_OUTPUT] = {"Output", FOR_HOST, SHAPE_OUTPUT_MESSAGE},
+    [TAG_OUTPUT_TAKEN] = {"OutputTaken", FOR_GUEST, SHAPE_OUTPUT_TAKEN_MESSAGE},
+    [TAG_STDIN_TAKEN] = {"StdinTaken", FOR_HOST, SHAPE_STDIN_TAKEN_MESSAGE},
+    [TAG_PROCESS_EXITED] = {"ProcessExited", FOR_HOST, SHAPE_PROCESS_EXITED_MESSAGE},
+    [TAG_SIGNAL_PROCESS] = {"SignalProcess", FOR_GUEST, SHAPE_SIGNAL_PROCESS_MESSAGE},
+    [TAG_RESIZE] = {"Resize", FOR_GUEST, SHAPE_RESIZE_MESSAGE},
+    [TAG_WAIT] = {"Wait", FOR_GUEST, SHAPE_WAIT_MESSAGE},
+    [TAG_LIST_PROCESSES] = {"ListProcesses", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_PROCESSES] = {"Processes", FOR_HOST, SHAPE_PROCESSES_MESSAGE},
+    [TAG_FREEZE] = {"Freeze", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_THAW] = {"Thaw", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_SHUTDOWN] = {"Shutdown", FOR_GUEST, SHAPE_SHUTDOWN_MESSAGE},
+    [TAG_GET_STATISTICS] = {"GetStatistics", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_STATISTICS] = {"Statistics", FOR_HOST, SHAPE_STATISTICS_MESSAGE},
+    [TAG_SET_CLOCK] = {"SetClock", FOR_GUEST, SHAPE_SET_CLOCK_MESSAGE},
+    [TAG_GET_NETWORK] = {"GetNetwork", FOR_GUEST, SHAPE_NOTHING},
+    [TAG_NETWORK] = {"Network", FOR_HOST, SHAPE_NETWORK_MESSAGE},
+    [TAG_CONFIGURE_OVERLAY] = {"ConfigureOverlay", FOR_GUEST, SHAPE_OVERLAY_CONFIG_MESSAGE},
+    [TAG_WATCH] = {"Watch", FOR_GUEST, SHAPE_WATCH_MESSAGE},
+    [TAG_OOM_KILLED] = {"OomKilled", FOR_HOST, SHAPE_OOM_KILLED_MESSAGE},
+    [TAG_MEMORY_PRESSURE] = {"MemoryPressure", FOR_HOST, SHAPE_MEMORY_PRESSURE_MESSAGE},
+    [TAG_CONNECT] = {"Connect", FOR_GUEST, SHAPE_CONNECT_MESSAGE},
+    [TAG_DATA] = {"Data", FOR_GUEST | FOR_HOST, SHAPE_DATA},
+    [TAG_END] = {"End", FOR_GUEST | FOR_HOST, SHAPE_NOTHING},
+    [TAG_RESET] = {"Reset", FOR_GUEST | FOR_HOST, SHAPE_RESET_MESSAGE},
+    [TAG_ARCHIVE_GET] = {"ArchiveGet", FOR_GUEST, SHAPE_ARCHIVE_GET_MESSAGE},
+    [TAG_ARCHIVE_PUT] = {"ArchivePut", FOR_GUEST, SHAPE_ARCHIVE_PUT_MESSAGE},
+    [TAG_ARCHIVE_HEAD] = {"ArchiveHead", FOR_GUEST, SHAPE_ARCHIVE_HEAD_MESSAGE},
+    [TAG_FILE_INFO] = {"FileInfo", FOR_HOST, SHAPE_FILE_INFO_MESSAGE},
+};
+
+const size_t message_kind_count = sizeof message_kinds / sizeof message_kinds[0];
+
+bool string_pair_next(struct reader *in, struct string_pair *element) {
+  return element_next(in, SHAPE_STRING_PAIR, element);
 }
 
-static bool read_u32(struct reader *in, uint32_t *value) {
-  uint64_t wide;
-  if (!read_varint(in, 32, &wide)) return false;
-  *value = (uint32_t)wide;
-  return true;
+bool wg_peer_next(struct reader *in, struct wg_peer *element) {
+  return element_next(in, SHAPE_WG_PEER, element);
 }
 
-static bool read_u16(struct reader *in, uint16_t *value) {
-  uint64_t wide;
-  if (!read_varint(in, 16, &wide)) return false;
-  *value = (uint16_t)wide;
-  return true;
+bool resource_limit_next(struct reader *in, struct resource_limit *element) {
+  return element_next(in, SHAPE_RESOURCE_LIMIT, element);
 }
 
-static bool read_optional_string(struct reader *in, struct optional_slice *value) {
-  *value = (struct optional_slice){0};
-  return read_bool(in, &value->present) && (!value->present || read_string(in, &value->value));
+bool mount_point_next(struct reader *in, struct mount_point *element) {
+  return element_next(in, SHAPE_MOUNT_POINT, element);
 }
 
-static bool read_optional_u32(struct reader *in, struct optional_u32 *value) {
-  *value = (struct optional_u32){0};
-  return read_bool(in, &value->present) && (!value->present || read_u32(in, &value->value));
+bool host_entry_next(struct reader *in, struct host_entry *element) {
+  return element_next(in, SHAPE_HOST_ENTRY, element);
 }
 
-static bool skip_string(struct reader *in) {
-  struct slice ignored;
-  return read_string(in, &ignored);
+bool process_entry_add(struct list_maker *list, const struct process_entry *element) {
+  return element_add(list, SHAPE_PROCESS_ENTRY, element);
 }
 
-static bool skip_pair(struct reader *in) { return skip_string(in) && skip_string(in); }
-
-static bool skip_peer(struct reader *in) {
-  uint64_t keepalive;
-  return skip_string(in) && skip_string(in) && skip_string(in) && read_varint(in, 64, &keepalive);
+bool io_statistics_add(struct list_maker *list, const struct io_statistics *element) {
+  return element_add(list, SHAPE_IO_STATISTICS, element);
 }
 
-// Every element takes at least one byte, so a count that lies ends with the input.
-static bool read_list(struct reader *in, bool (*skip)(struct reader *), struct list *list) {
-  if (!read_varint(in, 64, &list->count)) return false;
-  list->encoded.data = in->at;
-  for (uint64_t i = 0; i < list->count; i++) {
-    if (!skip(in)) return false;
-  }
-  list->encoded.length = (size_t)(in->at - list->encoded.data);
-  return true;
+bool network_statistics_add(struct list_maker *list, const struct network_statistics *element) {
+  return element_add(list, SHAPE_NETWORK_STATISTICS, element);
 }
 
-static bool read_run(struct reader *in, struct run_message *run) {
-  return read_list(in, skip_string, &run->argv) && read_list(in, skip_pair, &run->env) &&
-         read_optional_string(in, &run->cwd) && read_u32(in, &run->uid) && read_u32(in, &run->gid);
-}
-
-static bool read_exec(struct reader *in, struct exec_message *exec) {
-  return read_list(in, skip_string, &exec->argv) && read_list(in, skip_pair, &exec->env) &&
-         read_optional_string(in, &exec->cwd) && read_optional_u32(in, &exec->uid) &&
-         read_optional_u32(in, &exec->gid) && read_optional_string(in, &exec->user);
-}
-
-static bool read_mount(struct reader *in, struct mount_message *mount) {
-  return read_string(in, &mount->tag) && read_string(in, &mount->target) && read_bool(in, &mount->readonly);
-}
-
-static bool read_overlay(struct reader *in, struct overlay_message *overlay) {
-  return read_string(in, &overlay->ip) && read_u8(in, &overlay->prefix_length) &&
-         read_string(in, &overlay->private_key) && read_u16(in, &overlay->listen_port) &&
-         read_list(in, skip_peer, &overlay->peers) && read_optional_string(in, &overlay->dns_server) &&
-         read_optional_string(in, &overlay->dns_domain);
-}
-
-static bool read_fields(struct reader *in, struct message *message) {
-  switch (message->tag) {
-    case TAG_RUN: return read_run(in, &message->run);
-    case TAG_EXEC: return read_exec(in, &message->exec);
-    case TAG_SIGNAL: return read_i32(in, &message->signum);
-    case TAG_STDOUT:
-    case TAG_STDERR:
-    case TAG_STDIN: return read_slice(in, &message->data);
-    case TAG_STARTED: return read_i32(in, &message->pid);
-    case TAG_EXITED: return read_i32(in, &message->code);
-    case TAG_ERROR: return read_string(in, &message->data);
-    case TAG_FORWARD: return read_u16(in, &message->port);
-    case TAG_MOUNT: return read_mount(in, &message->mount);
-    case TAG_STDIN_EOF: return true;
-    case TAG_OVERLAY_CONFIG: return read_overlay(in, &message->overlay);
-    case TAG_SET_TIME: return read_zigzag(in, 64, &message->unix_secs);
-    default: return false;
-  }
-}
-
-const char *message_decode(const uint8_t *body, size_t length, struct message *message) {
-  struct reader in = {.at = body, .end = body + length};
-  *message = (struct message){0};
-  if (!read_u8(&in, &message->tag)) return "empty frame";
-  if (message_name(message->tag) == NULL) return "unknown tag";
-  uint64_t discriminant;
-  if (!read_varint(&in, 32, &discriminant)) return "the payload ends early or has a field out of range";
-  if (discriminant != message->tag - 1u) return "the payload's discriminant disagrees with the tag";
-  if (!read_fields(&in, message)) return "the payload ends early or has a field out of range";
-  return in.at == in.end ? NULL : "bytes are left over behind the payload";
-}
-
-static bool write_optional_slice(struct bytes *out, struct optional_slice value) {
-  return write_u8(out, value.present) && (!value.present || write_slice(out, value.value));
-}
-
-static bool write_optional_u32(struct bytes *out, struct optional_u32 value) {
-  return write_u8(out, value.present) && (!value.present || write_varint(out, value.value));
-}
-
-static bool write_list(struct bytes *out, struct list list) {
-  return write_varint(out, list.count) && bytes_append(out, list.encoded.data, list.encoded.length);
-}
-
-static bool write_run(struct bytes *out, const struct run_message *run) {
-  return write_list(out, run->argv) && write_list(out, run->env) && write_optional_slice(out, run->cwd) &&
-         write_varint(out, run->uid) && write_varint(out, run->gid);
-}
-
-static bool write_exec(struct bytes *out, const struct exec_message *exec) {
-  return write_list(out, exec->argv) && write_list(out, exec->env) && write_optional_slice(out, exec->cwd) &&
-         write_optional_u32(out, exec->uid) && write_optional_u32(out, exec->gid) &&
-         write_optional_slice(out, exec->user);
-}
-
-static bool write_mount(struct bytes *out, const struct mount_message *mount) {
-  return write_slice(out, mount->tag) && write_slice(out, mount->target) && write_u8(out, mount->readonly);
-}
-
-static bool write_overlay(struct bytes *out, const struct overlay_message *overlay) {
-  return write_slice(out, overlay->ip) && write_u8(out, overlay->prefix_length) &&
-         write_slice(out, overlay->private_key) && write_varint(out, overlay->listen_port) &&
-         write_list(out, overlay->peers) && write_optional_slice(out, overlay->dns_server) &&
-         write_optional_slice(out, overlay->dns_domain);
-}
-
-static bool write_fields(struct bytes *out, const struct message *message) {
-  switch (message->tag) {
-    case TAG_RUN: return write_run(out, &message->run);
-    case TAG_EXEC: return write_exec(out, &message->exec);
-    case TAG_SIGNAL: return write_zigzag(out, message->signum);
-    case TAG_STDOUT:
-    case TAG_STDERR:
-    case TAG_STDIN:
-    case TAG_ERROR: return write_slice(out, message->data);
-    case TAG_STARTED: return write_zigzag(out, message->pid);
-    case TAG_EXITED: return write_zigzag(out, message->code);
-    case TAG_FORWARD: return write_varint(out, message->port);
-    case TAG_MOUNT: return write_mount(out, &message->mount);
-    case TAG_STDIN_EOF: return true;
-    case TAG_OVERLAY_CONFIG: return write_overlay(out, &message->overlay);
-    case TAG_SET_TIME: return write_zigzag(out, message->unix_secs);
-    default: return false;
-  }
-}
-
-bool message_encode(struct bytes *out, const struct message *message) {
-  size_t before = bytes_length(out);
-  if (frame_begin(out) && write_u8(out, message->tag) && write_varint(out, message->tag - 1u) &&
-      write_fields(out, message)) {
-    frame_end(out, before);
-    return true;
-  }
-  out->end = out->start + before;
-  return false;
+bool interface_entry_add(struct list_maker *list, const struct interface_entry *element) {
+  return element_add(list, SHAPE_INTERFACE_ENTRY, element);
 }

@@ -46,24 +46,31 @@ bool read_slice(struct reader *in, struct slice *value) {
   return true;
 }
 
-// UTF-8 as Unicode defines it: shortest form, no surrogates, nothing above U+10FFFF.
+// The length of the character at the start of `text`, or 0 when it is none. UTF-8 as Unicode defines it: shortest form,
+// no surrogates, nothing above U+10FFFF.
+static size_t utf8_character(const uint8_t *text, const uint8_t *end) {
+  uint8_t lead = text[0];
+  if (lead < 0x80) return 1;
+  size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || (size_t)(end - text) < length) return 0;
+  uint8_t low = 0x80, high = 0xbf;
+  if (lead == 0xe0) low = 0xa0;
+  if (lead == 0xed) high = 0x9f;
+  if (lead == 0xf0) low = 0x90;
+  if (lead == 0xf4) high = 0x8f;
+  if (text[1] < low || text[1] > high) return 0;
+  for (size_t i = 2; i < length; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  return length;
+}
+
 static bool is_utf8(struct slice text) {
   const uint8_t *at = text.data, *end = text.data + text.length;
   while (at < end) {
-    uint8_t lead = *at++;
-    if (lead < 0x80) continue;
-    unsigned more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-    if (lead < 0xc2 || lead > 0xf4 || (size_t)(end - at) < more) return false;
-    uint8_t low = 0x80, high = 0xbf;
-    if (lead == 0xe0) low = 0xa0;
-    if (lead == 0xed) high = 0x9f;
-    if (lead == 0xf0) low = 0x90;
-    if (lead == 0xf4) high = 0x8f;
-    if (at[0] < low || at[0] > high) return false;
-    for (unsigned i = 1; i < more; i++) {
-      if ((at[i] & 0xc0) != 0x80) return false;
-    }
-    at += more;
+    size_t length = utf8_character(at, end);
+    if (length == 0) return false;
+    at += length;
   }
   return true;
 }
@@ -90,4 +97,15 @@ bool write_zigzag(struct bytes *out, int64_t value) {
 
 bool write_slice(struct bytes *out, struct slice value) {
   return write_varint(out, value.length) && bytes_append(out, value.data, value.length);
+}
+
+bool write_string(struct bytes *out, struct slice value) {
+  if (!write_slice(out, value)) return false;
+  uint8_t *end = out->data + out->end, *at = end - value.length;
+  while (at < end) {
+    size_t length = utf8_character(at, end);
+    if (length == 0) *at = '?';
+    at += length == 0 ? 1 : length;
+  }
+  return true;
 }

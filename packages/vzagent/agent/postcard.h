@@ -28,5 +28,6 @@ bool write_u8(struct bytes *out, uint8_t value);
 bool write_varint(struct bytes *out, uint64_t value);
 bool write_zigzag(struct bytes *out, int64_t value);
 bool write_slice(struct bytes *out, struct slice value);
+bool write_string(struct bytes *out, struct slice value);  // bytes that are not UTF-8 become question marks
 
 #endif

@@ -1,15 +1,17 @@
-// Checks the codec under sanitizers. Frames in hex come on stdin, one a line; the argument is how many mutations to try.
-// Prints what it did; ends with code 1 and a reason when something is wrong.
+// Checks the codec under sanitizers. Frames in hex come on stdin, one a line. Ends with code 1 and a reason when something
+// is wrong.
+//
+//   codec check COUNT   wants well-formed frames; damages them, and tries COUNT mutations; prints the messages' names
+//   codec verdicts      prints for each frame, which may be malformed, the frame made of what was decoded, or "refused"
 #include "../frame.h"
 #include "../message.h"
-#include "../spec.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_FRAMES = 256, LONGEST_LINE = 1 << 20 };
+enum { MOST_FRAMES = 1024, MOST_LISTS = 64 * 1024, RANDOM_TAGS = 80 };
 
 static struct bytes seeds[MOST_FRAMES];
 static size_t seed_count;
@@ -48,17 +50,6 @@ static int try_body(const uint8_t *body, size_t length) {
     check(message_encode(&second, &again), "and encoded again");
     check(bytes_length(&first) == bytes_length(&second), "to the same length");
     check(memcmp(bytes_head(&first), bytes_head(&second), bytes_length(&first)) == 0, "to the same bytes");
-    if (message.tag == TAG_RUN) {
-      struct spec spec;
-      if (spec_make(&message.run, &spec) == NULL) {
-        uint64_t count = 0;
-        for (char **argument = spec.argv; *argument != NULL; argument++) count += strlen(*argument) < length;
-        check(count == message.run.argv.count, "a spec has every argument");
-        for (char **entry = spec.env; *entry != NULL; entry++) check(strchr(*entry, '=') != NULL, "env has pairs");
-        check(spec.cwd[0] == '/' && strlen(spec.path) + 1 > 0, "cwd and PATH are there");
-        spec_free(&spec);
-      }
-    }
     bytes_free(&first);
     bytes_free(&second);
   }
@@ -76,7 +67,8 @@ static void try_pieces(const struct bytes *frame) {
     check(bytes_append(&stream, bytes_head(frame) + at, piece), "memory");
     at += piece;
   }
-  check(frame_peek(&stream, &inner) == FRAME_COMPLETE && inner + FRAME_HEADER == length, "a frame is complete at its end");
+  check(frame_peek(&stream, &inner) == FRAME_COMPLETE && inner + FRAME_HEADER == length,
+        "a frame is complete at its end");
   bytes_consume(&stream, length);
   check(bytes_length(&stream) == 0, "nothing is left");
   bytes_free(&stream);
@@ -145,7 +137,7 @@ static void fuzz(unsigned long count) {
     if (length > sizeof body / 2) length = sizeof body / 2;
     memcpy(body, bytes_head(seed) + FRAME_HEADER, length);
     length = mutate(body, length, sizeof body);
-    if (i % 4 == 0 && length > 1) body[0] = (uint8_t)(1 + random_number() % 15);
+    if (i % 4 == 0 && length > 1) body[0] = (uint8_t)(random_number() % RANDOM_TAGS);
     accepted += (unsigned long)try_body(body, length);
   }
   printf("mutations: %lu, accepted: %lu\n", count, accepted);
@@ -171,20 +163,136 @@ static void check_headers(void) {
   }
 }
 
-int main(int count, char **arguments) {
-  static char line[LONGEST_LINE];
-  while (fgets(line, sizeof line, stdin) != NULL && seed_count < MOST_FRAMES) {
-    struct bytes *frame = &seeds[seed_count++];
-    unsigned byte;
-    for (char *at = line; sscanf(at, "%2x", &byte) == 1; at += 2) {
-      check(bytes_append(frame, &(uint8_t){(uint8_t)byte}, 1), "memory");
+static struct list_maker makers[MOST_LISTS];
+static size_t maker_count;
+
+static struct list rebuilt(const struct field *field, struct list list);
+
+// Replaces every list of a decoded object, and of what it is made of, by one made anew of its decoded elements.
+static void rebuild_lists(uint8_t shape, void *object) {
+  for (unsigned i = 0; i < shapes[shape].count; i++) {
+    const struct field *field = &shape_fields[shapes[shape].first + i];
+    uint8_t *at = (uint8_t *)object + field->offset;
+    if (field->form == FIELD_LIST) {
+      struct list list;
+      memcpy(&list, at, sizeof list);
+      list = rebuilt(field, list);
+      memcpy(at, &list, sizeof list);
+    } else if (field->kind == FIELD_STRUCT) {
+      rebuild_lists(field->detail, at + (field->form == FIELD_OPTIONAL ? field->value : 0));
     }
-    check_seed(frame);
   }
+}
+
+static struct list rebuilt(const struct field *field, struct list list) {
+  check(maker_count < MOST_LISTS, "room for lists");
+  struct list_maker *maker = &makers[maker_count++];
+  struct reader in = list_reader(list);
+  union any_element element;
+  if (field->kind == FIELD_STRING) {
+    while (string_next(&in, &element.string)) check(string_add(maker, element.string), "a string can be added");
+  } else {
+    while (element_next(&in, field->detail, &element)) {
+      rebuild_lists(field->detail, &element);
+      check(element_add(maker, field->detail, &element), "an element can be added");
+    }
+  }
+  check(in.at == in.end && maker->count == list.count, "a list has as many elements as it says");
+  return list_made(maker);
+}
+
+static void print_verdict(const struct bytes *frame) {
+  size_t inner;
+  struct message message;
+  struct bytes encoded = {0};
+  if (frame_peek(frame, &inner) != FRAME_COMPLETE || inner + FRAME_HEADER != bytes_length(frame) ||
+      message_decode(bytes_head(frame) + FRAME_HEADER, inner, &message) != NULL) {
+    puts("refused");
+    return;
+  }
+  rebuild_lists(message_kinds[message.tag].shape, &message.data);
+  check(message_encode(&encoded, &message), "what was decoded can be encoded");
+  for (size_t i = 0; i < bytes_length(&encoded); i++) printf("%02x", bytes_head(&encoded)[i]);
+  puts("");
+  bytes_free(&encoded);
+  while (maker_count > 0) {
+    bytes_free(&makers[--maker_count].encoded);
+    makers[maker_count] = (struct list_maker){0};
+  }
+}
+
+static void check_refused(struct message message, const char *what) {
+  struct bytes out = {0};
+  check(bytes_append(&out, "x", 1), "memory");
+  check(!message_encode(&out, &message), what);
+  check(bytes_length(&out) == 1, "nothing of a refused message is appended");
+  bytes_free(&out);
+}
+
+// What the agent must never send, because the host would refuse it.
+static void check_encoder(void) {
+  check_refused((struct message){.tag = 0}, "no message has tag 0");
+  check_refused((struct message){.tag = TAG_RUN + 14}, "no message has tag 15");
+  check_refused((struct message){.tag = 255}, "no message has tag 255");
+  check_refused((struct message){.tag = TAG_FAILED, .failed.kind = FAILURE_KIND_INTERNAL + 1}, "a variant exists");
+  check_refused((struct message){.tag = TAG_WAIT, .wait.process = UINT64_C(1) << 53}, "a u53 has 53 bits");
+  static uint8_t zeros[FRAME_LARGEST];
+  struct slice all = {.data = zeros, .length = sizeof zeros};
+  check_refused((struct message){.tag = TAG_STDOUT, .data = all}, "a frame has at most 16 MiB");
+
+  static const struct {
+    const char *text, *sent;
+  } texts[] = {
+      {"plain", "plain"},         {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+      {"\x80", "?"},              {"a\xc3", "a?"},
+      {"\xc0\x80", "??"},         {"\xed\xa0\x80", "???"},
+      {"\xff\xf0\x9f\x98\x80", "?\xf0\x9f\x98\x80"}, {"", ""},
+  };
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    struct slice text = {.data = (const uint8_t *)texts[i].text, .length = strlen(texts[i].text)};
+    struct message message = {.tag = TAG_FAILED, .failed.message = text}, again;
+    struct bytes out = {0};
+    check(message_encode(&out, &message), "any text can be sent");
+    const uint8_t *body = bytes_head(&out) + FRAME_HEADER;
+    check(message_decode(body, bytes_length(&out) - FRAME_HEADER, &again) == NULL, "any text that is sent is UTF-8");
+    check(again.failed.message.length == strlen(texts[i].sent) &&
+              memcmp(again.failed.message.data, texts[i].sent, again.failed.message.length) == 0,
+          "what is not UTF-8 is sent as question marks");
+    bytes_free(&out);
+  }
+}
+
+// The bytes of the next line of hex; false at the end of the input.
+static int read_frame(struct bytes *frame) {
+  static char *line;
+  static size_t room;
+  if (getline(&line, &room, stdin) < 0) {
+    free(line);
+    return 0;
+  }
+  unsigned byte;
+  for (char *at = line; sscanf(at, "%2x", &byte) == 1; at += 2) {
+    check(bytes_append(frame, &(uint8_t){(uint8_t)byte}, 1), "memory");
+  }
+  return 1;
+}
+
+static int verdicts(void) {
+  struct bytes frame = {0};
+  for (; read_frame(&frame); bytes_free(&frame)) print_verdict(&frame);
+  bytes_free(&frame);
+  return 0;
+}
+
+int main(int count, char **arguments) {
+  if (count > 1 && strcmp(arguments[1], "verdicts") == 0) return verdicts();
+  check(count == 3 && strcmp(arguments[1], "check") == 0, "usage: codec check COUNT | codec verdicts");
+  for (; seed_count < MOST_FRAMES && read_frame(&seeds[seed_count]); seed_count++) check_seed(&seeds[seed_count]);
   check(seed_count > 0, "there are frames on stdin");
   check_headers();
+  check_encoder();
   for (size_t i = 0; i < seed_count; i++) truncate_and_flip(&seeds[i]);
-  fuzz(count > 1 ? strtoul(arguments[1], NULL, 10) : 1000);
+  fuzz(strtoul(arguments[2], NULL, 10));
   for (size_t i = 0; i < seed_count; i++) bytes_free(&seeds[i]);
   return 0;
 }
