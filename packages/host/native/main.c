@@ -1,6 +1,8 @@
 /*
  * zlayer-host CONFIGURATION      runs a process tree; HOST-CONTRACT.md says how
  * zlayer-host --identity PID     prints when a process started
+ * zlayer-host --console SOCKET FILE LIMIT      keeps the last of what comes to a socket in a file
+ * zlayer-host --lock MODE        locks the open file behind descriptor 3
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "console.h"
 #include "descriptors.h"
 #include "guardian.h"
 #include "host.h"
+#include "lock.h"
 #include "orphans.h"
 #include "text.h"
 
@@ -71,6 +75,10 @@ int main(int count, char **arguments) {
   static struct host host;
   struct failure failure = {0};
   if (count == 3 && strcmp(arguments[1], "--identity") == 0) return print_identity(arguments[2]);
+  if (count == 5 && strcmp(arguments[1], "--console") == 0) {
+    return keep_console(arguments[2], arguments[3], arguments[4]);
+  }
+  if (count == 3 && strcmp(arguments[1], "--lock") == 0) return take_lock(arguments[2]);
   if (count != 2) {
     fprintf(stderr, "usage: zlayer-host CONFIGURATION\n");
     return EXIT_USAGE;

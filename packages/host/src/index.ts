@@ -5,10 +5,23 @@ export type { HostProcess } from './host-process.ts';
 export { hostProgramPath } from './host-program.ts';
 export { type HostChild, type HostExit, type HostStatus, readHostStatus } from './host-status.ts';
 export { readJsonFile } from './json-file.ts';
-export { JsonFileLog, type LogStream, MAX_LOG_ENTRY_BYTES } from './json-file-log.ts';
 export { type LaunchHostOptions, launchHost } from './launch-host.ts';
+export { FileLock, type LockOptions, withFileLock } from './lock/file-lock.ts';
+export { JsonFileLog, type JsonFileLogOptions, type LogWriteOptions } from './log/json-file-log.ts';
+export { type LogEntry, type LogStream, MAX_LOG_ENTRY_BYTES } from './log/log-entry.ts';
+export { type ReadLogOptions, readJsonFileLog } from './log/read-json-file-log.ts';
+export { diskUsage } from './orphans/disk-usage.ts';
+export { type FindOrphansOptions, findOrphans, type Orphan, removeOrphan } from './orphans/find-orphans.ts';
+export { findHosts, type RunningHost } from './orphans/host-processes.ts';
+export { type ClaimOptions, findOwner, type OwnerRecord, Ownership, ownerGone } from './owner/ownership.ts';
+export type { DatagramChannel } from './ports/datagram-channel.ts';
+export { findPortHolder, type PortHolder } from './ports/port-holder.ts';
+export { ALL_ADDRESSES, type PortConnector, PortPublisher, type PublishOptions } from './ports/port-publisher.ts';
+export { type PublishedSocket, publishUnixSocket } from './ports/publish-unix-socket.ts';
+export type { OpenStream } from './ports/stream-listener.ts';
 export { isAlive, type ProcessIdentity, processIdentity } from './process-identity.ts';
-export { type LogEntry, type ReadLogOptions, readJsonFileLog } from './read-json-file-log.ts';
+export { type ProcessStatistics, processStatistics } from './process-statistics.ts';
+export { JsonRecord, type JsonRecordOptions, type RecordSchema } from './record/json-record.ts';
 export {
   MAX_SOCKET_NAME_BYTES,
   MAX_SOCKET_PATH_BYTES,
@@ -17,6 +30,19 @@ export {
   runDirectory,
   socketPath,
 } from './run-directory.ts';
+export {
+  type Supervisor,
+  type SupervisorOptions,
+  type SupervisorRequest,
+  serveSupervisor,
+} from './supervisor/serve-supervisor.ts';
+export { type StartSupervisorOptions, startSupervisor } from './supervisor/start-supervisor.ts';
+export {
+  type ConnectSupervisorOptions,
+  connectSupervisor,
+  type SupervisorClient,
+  type SupervisorRequestOptions,
+} from './supervisor/supervisor-client.ts';
 export type {
   LaunchOptions,
   Vm,
@@ -25,6 +51,7 @@ export type {
   VmDriver,
   VmExit,
   VmLimits,
+  VmMemory,
   VmNetwork,
   VmShare,
   VmState,

@@ -27,12 +27,22 @@ export interface RunDirectoryOptions {
  *   lies in its place.
  */
 export async function runDirectory(key: string, options: RunDirectoryOptions = {}): Promise<string> {
-  const base = options.base ?? (await defaultBase(options.env ?? process.env));
-  const directory = join(base, createHash('sha256').update(key).digest('hex').slice(0, 16));
+  const base = await runDirectoryBase(options);
+  const directory = join(base, runDirectoryName(key));
   socketPath(directory, 'x'.repeat(MAX_SOCKET_NAME_BYTES));
   await makePrivateDirectory(base);
   await makePrivateDirectory(directory);
   return directory;
+}
+
+/** Where run directories are made. Creates nothing. */
+export async function runDirectoryBase(options: RunDirectoryOptions = {}): Promise<string> {
+  return options.base ?? (await defaultBase(options.env ?? process.env));
+}
+
+/** The name of the run directory of a key. */
+export function runDirectoryName(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 16);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Architecture, Availability } from '@zlayer/runtime-core';
+import type { ProcessStatistics } from './process-statistics.ts';
 
 /** A hypervisor that can run virtual machines, one process each. Nothing above it knows which one it is. */
 export interface VmDriver {
@@ -46,6 +47,26 @@ export interface Vm {
   requestStop(): Promise<void>;
   /** Ends the VM at once. */
   kill(): Promise<VmExit>;
+  /**
+   * Asks the guest to make do with less memory than it was started with, or gives it back: a balloon in the guest takes
+   * what is above the target, and lets go of it again rather than have the guest run out. Resolves when the guest has been
+   * told, which is before it has done so: `memory` tells how far it is. Absent where a driver cannot.
+   *
+   * @throws ZlayerError `INVALID_SPEC` for less than 16 MiB or more than the VM's memory, `CONFLICT` while it is paused.
+   */
+  setMemoryTarget?(bytes: number, options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  /** How much memory the guest has now. Absent where a driver cannot tell. */
+  memory?(options?: { signal?: AbortSignal | undefined }): Promise<VmMemory>;
+  /** What the VM costs the host. Absent where a driver cannot tell. */
+  statistics?(): Promise<ProcessStatistics>;
+}
+
+/** The memory of a guest, in bytes. */
+export interface VmMemory {
+  /** What it was started with. */
+  totalBytes: number;
+  /** What the balloon has left it. */
+  actualBytes: number;
 }
 
 /** How a VM, or rather its VMM, ended. `code` and `signal` are both `null` if nobody knows. */
@@ -55,6 +76,8 @@ export interface VmExit {
   reason: 'exited' | 'stopped' | 'owner-gone' | 'helper-died' | 'start-failed' | 'lost';
   /** For people: what ended, how, and the last lines of its log if it failed. */
   message: string;
+  /** What the guest did to end it, where that is known. */
+  guest?: 'powered-off' | 'reset' | 'panicked' | undefined;
 }
 
 /** What a VM is made of. Every path is absolute. */
@@ -71,8 +94,10 @@ export interface VmConfig {
   shares: readonly VmShare[];
   disks: readonly VmDisk[];
   network: VmNetwork;
-  /** The guest's console is appended here. */
+  /** The guest's console is appended here. It has at most `consoleBytes`: the older part goes when it would become longer. */
   consoleFile: string;
+  /** From 4096 to 1 GiB. Default: 1 MiB. */
+  consoleBytes?: number | undefined;
   /** What happens to the VM when the process that owns it ends. */
   onOwnerExit: 'stop' | 'keep';
 }
@@ -89,14 +114,29 @@ export interface VmShare {
 export interface VmDisk {
   path: string;
   readOnly: boolean;
-  /** The name that the guest finds it by, at most 20 bytes. */
+  /** The name that the guest finds it by, 1 to 20 bytes of letters, digits, `.`, `_`, `-`; each VM's are different. */
   serial: string;
+  /**
+   * What a guest's "flush" means. `cached`: the host's page cache takes what is written, and a flush puts it on the disk.
+   * `direct`: the same, past the page cache. `unsafe`: flushes are ignored, for what nobody misses after a crash of the
+   * host. Default: `cached`. What the guest discards, or writes zeroes to, takes no room on the host in any of them.
+   */
+  cache?: 'cached' | 'direct' | 'unsafe' | undefined;
 }
 
 export type VmNetwork =
   | { type: 'none' }
-  /** Outbound connections through the host's own. `mac` is chosen by the driver if it is left out. */
-  | { type: 'user'; mac?: string | undefined };
+  /**
+   * Outbound connections through the host's own; nobody can connect to the guest. The guest gets its address and its name
+   * server by DHCP; the router that DHCP names is the host itself.
+   */
+  | {
+      type: 'user';
+      /** Chosen by the driver if it is left out. */
+      mac?: string | undefined;
+      /** The guest reaches nobody, neither the host nor what is behind it. Default: `false`. */
+      restricted?: boolean | undefined;
+    };
 
 export interface VmLimits {
   maxCpus: number;

@@ -16,7 +16,7 @@ const config: VmConfig = {
   consoleFile: '/state/console.log',
   onOwnerExit: 'stop',
 };
-const paths = { qemu: '/usr/bin/qemu', qmpSocket: '/run/qmp.sock' };
+const paths = { qemu: '/usr/bin/qemu', qmpSocket: '/run,x/qmp.sock', eventSocket: '/run/events.sock' };
 
 /** The value that follows an option, for each time it occurs. */
 function valuesOf(argv: readonly string[], option: string): (string | undefined)[] {
@@ -47,19 +47,31 @@ describe('qemuArguments', () => {
 
   it('keeps a comma in a path from becoming an option', () => {
     const argv = qemuArguments(
-      { ...config, consoleFile: '/a,server=on/c', disks: [{ path: '/d,readonly=off', readOnly: true, serial: 's,x' }] },
+      { ...config, disks: [{ path: '/d,readonly=off', readOnly: true, serial: 's,x' }] },
       'tcg',
       paths,
     );
-    expect(valuesOf(argv, '-chardev')[0]).toBe('file,id=console,path=/a,,server=on/c');
-    expect(valuesOf(argv, '-blockdev')[0]).toMatch(/read-only=on,.*file\.filename=\/d,,readonly=off$/);
+    expect(valuesOf(argv, '-qmp')[0]).toBe('unix:/run,,x/qmp.sock,server=on,wait=off');
+    expect(valuesOf(argv, '-blockdev')[0]).toMatch(/read-only=on,.*file\.filename=\/d,,readonly=off,/);
     expect(valuesOf(argv, '-device')).toContain('virtio-blk-pci,drive=disk0,serial=s,,x');
+  });
+
+  it('gives what a guest discards back, and keeps what it flushes unless told otherwise', () => {
+    const disks = ([undefined, 'direct', 'unsafe'] as const).map((cache, i) => ({
+      ...{ path: `/${i}`, readOnly: false, serial: `${i}` },
+      cache,
+    }));
+    const [cached, direct, unsafe] = valuesOf(qemuArguments({ ...config, disks }, 'tcg', paths), '-blockdev');
+    expect(cached).toContain('read-only=off,cache.direct=off,cache.no-flush=off,discard=unmap,detect-zeroes=unmap');
+    expect(direct).toContain('cache.direct=on,cache.no-flush=off');
+    expect(unsafe).toContain('cache.direct=off,cache.no-flush=on');
   });
 
   it('gives every share a connected descriptor of its own', () => {
     const shares = ['rootfs', 'data'].map((tag) => ({ tag, path: `/${tag}`, readOnly: false }));
     const argv = qemuArguments({ ...config, shares }, 'tcg', paths);
-    expect(valuesOf(argv, '-chardev').slice(1)).toEqual([
+    expect(valuesOf(argv, '-chardev')).toEqual([
+      'socket,id=console,fd=9',
       'socket,id=vsock,fd=10',
       'socket,id=share0,fd=11',
       'socket,id=share1,fd=12',
@@ -70,6 +82,8 @@ describe('qemuArguments', () => {
     expect(valuesOf(qemuArguments(config, 'tcg', paths), '-nic')).toEqual(['none']);
     const user = qemuArguments({ ...config, network: { type: 'user', mac: '52:54:00:00:00:01' } }, 'tcg', paths);
     expect(valuesOf(user, '-netdev')).toEqual(['user,id=network']);
+    const restricted = qemuArguments({ ...config, network: { type: 'user', restricted: true } }, 'tcg', paths);
+    expect(valuesOf(restricted, '-netdev')).toEqual(['user,id=network,restrict=on']);
     expect(valuesOf(user, '-device')).toContain('virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:01');
   });
 });

@@ -1,14 +1,17 @@
-import type { VmConfig } from '@zlayer/host';
+import type { VmConfig, VmDisk } from '@zlayer/host';
 import type { Architecture } from '@zlayer/runtime-core';
 import type { Accelerator } from './accelerator.ts';
 
-/** Descriptors that the host program connects and QEMU inherits: one for vsock, then one for each share. */
+/** Descriptors that the host program connects and QEMU inherits: the console's, the vsock's, then one for each share. */
+export const CONSOLE_DESCRIPTOR = 9;
 export const VSOCK_DESCRIPTOR = 10;
 export const FIRST_SHARE_DESCRIPTOR = 11;
 
 export interface MachinePaths {
   qemu: string;
   qmpSocket: string;
+  /** Where QEMU tells events: on a socket of its own, because it serves one client on each. */
+  eventSocket: string;
 }
 
 /** QEMU reads a comma as the end of an option's value, and two as one comma. */
@@ -35,7 +38,8 @@ function machineArguments(architecture: Architecture, accelerator: Accelerator):
 export const CONSOLES: Readonly<Record<Architecture, string>> = { amd64: 'ttyS0', arm64: 'ttyAMA0' };
 
 /** The whole command line of QEMU for a machine. */
-export function qemuArguments(config: VmConfig, accelerator: Accelerator, { qemu, qmpSocket }: MachinePaths): string[] {
+export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths: MachinePaths): string[] {
+  const { qemu, qmpSocket, eventSocket } = paths;
   const bytes = String(config.memoryBytes);
   return [
     qemu,
@@ -48,22 +52,36 @@ export function qemuArguments(config: VmConfig, accelerator: Accelerator, { qemu
     ...['-m', `${bytes}B`, '-object', `memory-backend-memfd,id=memory,size=${bytes},share=on`],
     ...['-kernel', config.kernel, '-initrd', config.initramfs],
     ...['-append', `console=${CONSOLES[config.architecture]} ${config.commandLine}`],
-    ...['-chardev', `file,id=console,path=${quoted(config.consoleFile)}`, '-serial', 'chardev:console'],
+    ...['-chardev', `socket,id=console,fd=${CONSOLE_DESCRIPTOR}`, '-serial', 'chardev:console'],
     ...['-qmp', `unix:${quoted(qmpSocket)},server=on,wait=off`],
+    ...['-qmp', `unix:${quoted(eventSocket)},server=on,wait=off`],
     ...['-device', 'virtio-rng-pci'],
+    // Pages that the guest frees go back to the host without being asked for; the balloon takes more when told to.
+    ...['-device', 'virtio-balloon-pci,id=balloon,deflate-on-oom=on,free-page-reporting=on'],
     ...['-chardev', `socket,id=vsock,fd=${VSOCK_DESCRIPTOR}`, '-device', 'vhost-user-vsock-pci,chardev=vsock'],
     ...config.shares.flatMap(({ tag }, index) => [
       ...['-chardev', `socket,id=share${index},fd=${FIRST_SHARE_DESCRIPTOR + index}`],
       ...['-device', `vhost-user-fs-pci,chardev=share${index},tag=${quoted(tag)}`],
     ]),
-    ...config.disks.flatMap(({ path, readOnly, serial }, index) => [
-      ...[
-        '-blockdev',
-        `driver=raw,node-name=disk${index},read-only=${readOnly ? 'on' : 'off'},discard=unmap,file.driver=file,file.filename=${quoted(path)}`,
-      ],
-      ...['-device', `virtio-blk-pci,drive=disk${index},serial=${quoted(serial)}`],
-    ]),
+    ...config.disks.flatMap(diskArguments),
     ...networkArguments(config),
+  ];
+}
+
+function diskArguments({ path, readOnly, serial, cache = 'cached' }: VmDisk, index: number): string[] {
+  const onOff = (value: boolean): string => (value ? 'on' : 'off');
+  const common = [
+    `read-only=${onOff(readOnly)}`,
+    `cache.direct=${onOff(cache === 'direct')}`,
+    `cache.no-flush=${onOff(cache === 'unsafe')}`,
+  ];
+  // What the guest discards, or fills with zeroes, becomes a hole in the file.
+  const format = ['driver=raw', `node-name=disk${index}`, ...common, 'discard=unmap'];
+  if (!readOnly) format.push('detect-zeroes=unmap');
+  const file = ['file.driver=file', `file.filename=${quoted(path)}`, 'file.discard=unmap'];
+  return [
+    ...['-blockdev', [...format, ...file].join(',')],
+    ...['-device', `virtio-blk-pci,drive=disk${index},serial=${quoted(serial)}`],
   ];
 }
 
@@ -71,5 +89,6 @@ function networkArguments({ network }: VmConfig): string[] {
   if (network.type === 'none') return ['-nic', 'none'];
   const mac = network.mac === undefined ? '' : `,mac=${network.mac}`;
   // No boot ROM: the guest never boots from the network, and reading one takes time.
-  return ['-netdev', 'user,id=network', '-device', `virtio-net-pci,netdev=network,romfile=${mac}`];
+  const netdev = network.restricted === true ? 'user,id=network,restrict=on' : 'user,id=network';
+  return ['-netdev', netdev, '-device', `virtio-net-pci,netdev=network,romfile=${mac}`];
 }

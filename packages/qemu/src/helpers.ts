@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { HostProgram, VmShare } from '@zlayer/host';
+import { type HostProgram, hostProgramPath, type VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 
 /** The two programs called virtiofsd: the one in C that was part of QEMU until 7.2, and its successor in Rust. */
@@ -49,4 +49,9 @@ const GUEST_CID = 3;
 /** Joins the guest's vsock to Unix sockets: `connections` for the host's calls, `connections_PORT` for the guest's. */
 export function vsockArguments(program: string, socket: string, connections: string): string[] {
   return [program, '--guest-cid', String(GUEST_CID), '--socket', socket, '--uds-path', connections];
+}
+
+/** Keeps the end of what comes to a socket, the guest's console, in a file. */
+export function consoleArguments(socket: string, file: string, bytes: number): string[] {
+  return [hostProgramPath(), '--console', socket, file, String(bytes)];
 }

@@ -17,14 +17,17 @@ import {
 } from '@zlayer/host';
 import { ARCHITECTURES, type Availability, ZlayerError } from '@zlayer/runtime-core';
 import { type Accelerator, chooseAccelerator, hostArchitecture } from './accelerator.ts';
-import { FIRST_SHARE_DESCRIPTOR, qemuArguments, VSOCK_DESCRIPTOR } from './arguments.ts';
-import { virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
+import { CONSOLE_DESCRIPTOR, FIRST_SHARE_DESCRIPTOR, qemuArguments, VSOCK_DESCRIPTOR } from './arguments.ts';
+import { checkConfig } from './check-config.ts';
+import { checkQemu } from './features.ts';
+import { consoleArguments, virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
 import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
 import { type MachineSockets, QemuVm } from './qemu-vm.ts';
 
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
 const START_TIMEOUT_MS = 20_000;
 const STOP_GRACE_MS = 1000;
+const CONSOLE_BYTES = 1024 * 1024;
 
 export interface QemuDriverOptions {
   programs?: QemuPrograms | undefined;
@@ -45,11 +48,12 @@ export class QemuDriver implements VmDriver {
 
   async availability(): Promise<Availability> {
     try {
-      await Promise.all([
+      const [qemu, virtiofsd] = await Promise.all([
         findQemu(hostArchitecture() ?? 'amd64', this.#programs),
         findVirtiofsd(this.#programs),
         findVhostDeviceVsock(this.#programs),
       ]);
+      await Promise.all([checkQemu(qemu), virtiofsdKind(virtiofsd)]);
       return { available: true };
     } catch (error) {
       if (!(error instanceof ZlayerError)) throw error;
@@ -68,6 +72,7 @@ export class QemuDriver implements VmDriver {
   }
 
   async launch(config: VmConfig, options: LaunchOptions = {}): Promise<Vm> {
+    checkConfig(config);
     const directory = await runDirectory(config.stateDirectory);
     const sockets = socketsIn(directory);
     const listeners: VsockListener[] = [];
@@ -79,7 +84,7 @@ export class QemuDriver implements VmDriver {
       }
       const host = await launchHost(hostConfig, { signal: options.signal });
       void host.exited.then(() => closeAll(listeners));
-      return new QemuVm(host, sockets);
+      return new QemuVm(host, sockets, config.memoryBytes);
     } catch (error) {
       await closeAll(listeners);
       await removeRunDirectory(directory);
@@ -88,10 +93,10 @@ export class QemuDriver implements VmDriver {
   }
 
   async attach(stateDirectory: string): Promise<Vm> {
-    const { runDirectory: directory } = await readHostConfig(stateDirectory);
+    const { directory, memoryBytes } = await readMachine(stateDirectory);
     const sockets = socketsIn(directory);
     const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
-    return new QemuVm(host, sockets);
+    return new QemuVm(host, sockets, memoryBytes);
   }
 
   async #hostConfig(config: VmConfig, directory: string, sockets: MachineSockets): Promise<HostConfig> {
@@ -106,6 +111,7 @@ export class QemuDriver implements VmDriver {
     const log = (name: string): string => join(stateDirectory, `${name}.log`);
     const shareSocket = (index: number): string => join(directory, `fs${index}.sock`);
     const vsockDeviceSocket = join(directory, 'vsock-device.sock');
+    const consoleSocket = join(directory, 'console.sock');
     return {
       statusFile: statusFile(stateDirectory),
       controlSocket: sockets.control,
@@ -114,6 +120,11 @@ export class QemuDriver implements VmDriver {
       startTimeoutMs: START_TIMEOUT_MS,
       runDirectory: directory,
       helpers: [
+        {
+          name: 'console',
+          argv: consoleArguments(consoleSocket, config.consoleFile, config.consoleBytes ?? CONSOLE_BYTES),
+          log: log('console-helper'),
+        },
         {
           name: 'vsock',
           argv: vsockArguments(vsockDevice, vsockDeviceSocket, sockets.vsock),
@@ -126,12 +137,13 @@ export class QemuDriver implements VmDriver {
         })),
       ],
       connections: [
+        { path: consoleSocket, descriptor: CONSOLE_DESCRIPTOR },
         { path: vsockDeviceSocket, descriptor: VSOCK_DESCRIPTOR },
         ...shares.map((_, index) => ({ path: shareSocket(index), descriptor: FIRST_SHARE_DESCRIPTOR + index })),
       ],
       main: {
         name: 'qemu',
-        argv: qemuArguments(config, accelerator, { qemu, qmpSocket: sockets.qmp }),
+        argv: qemuArguments(config, accelerator, { qemu, qmpSocket: sockets.qmp, eventSocket: sockets.events }),
         log: log('qemu'),
       },
     };
@@ -144,6 +156,7 @@ function socketsIn(directory: string): MachineSockets {
   return {
     control: join(directory, 'control.sock'),
     qmp: join(directory, 'qmp.sock'),
+    events: join(directory, 'events.sock'),
     vsock: join(directory, 'vsock.sock'),
   };
 }
@@ -153,10 +166,14 @@ async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
 }
 
 /** What the machine's host program was told. The run directory is not made anew: it is gone when the machine is. */
-async function readHostConfig(stateDirectory: string): Promise<{ runDirectory: string }> {
+async function readMachine(stateDirectory: string): Promise<{ directory: string; memoryBytes: number }> {
   const config = (await readJsonFile(join(stateDirectory, 'host-config.json'))) as
-    | { runDirectory?: unknown }
+    | { runDirectory?: unknown; main?: { argv?: unknown } }
     | undefined;
-  if (typeof config?.runDirectory === 'string') return { runDirectory: config.runDirectory };
+  const argv: unknown[] = Array.isArray(config?.main?.argv) ? config.main.argv : [];
+  const memoryBytes = Number.parseInt(String(argv[argv.indexOf('-m') + 1]), 10);
+  if (typeof config?.runDirectory === 'string' && memoryBytes > 0) {
+    return { directory: config.runDirectory, memoryBytes };
+  }
   throw new ZlayerError('NOT_FOUND', `no machine was launched in ${stateDirectory}`, { subject: stateDirectory });
 }

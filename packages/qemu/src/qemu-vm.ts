@@ -4,18 +4,26 @@ import {
   connectVsock,
   type HostProcess,
   listenVsock,
+  type ProcessStatistics,
+  processStatistics,
   type Vm,
   type VmExit,
+  type VmMemory,
   type VmState,
   type VsockListener,
 } from '@zlayer/host';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
-import { qmpCommand } from './qmp.ts';
+import { guestEnd } from './guest-end.ts';
+import { qmpCommand } from './qmp-client.ts';
+
+/** A Linux guest with less than this has no use for the rest. */
+const MIN_TARGET_BYTES = 16 * 1024 ** 2;
 
 /** Where the sockets of one machine lie, in its run directory. */
 export interface MachineSockets {
   control: string;
   qmp: string;
+  events: string;
   vsock: string;
 }
 
@@ -24,15 +32,27 @@ export class QemuVm implements Vm {
   readonly exited: Promise<VmExit>;
   readonly #host: HostProcess;
   readonly #sockets: MachineSockets;
+  readonly #memoryBytes: number;
   #state: VmState = 'running';
 
-  constructor(host: HostProcess, sockets: MachineSockets) {
+  constructor(host: HostProcess, sockets: MachineSockets, memoryBytes: number) {
     this.#host = host;
     this.#sockets = sockets;
-    this.exited = host.exited.then((exit) => {
-      this.#state = 'stopped';
-      return exit;
-    });
+    this.#memoryBytes = memoryBytes;
+    const end = guestEnd(sockets.events);
+    this.exited = host.exited.then(
+      (exit) => {
+        this.#state = 'stopped';
+        const guest = end();
+        return guest === undefined || exit.reason !== 'exited' ? exit : { ...exit, guest };
+      },
+      (error: unknown) => {
+        end();
+        throw error;
+      },
+    );
+    // Nobody has to wait for it.
+    this.exited.catch(() => undefined);
   }
 
   get state(): VmState {
@@ -68,7 +88,39 @@ export class QemuVm implements Vm {
   }
 
   async requestStop(): Promise<void> {
-    await qmpCommand(this.#sockets.qmp, 'system_powerdown');
+    await this.#qmp('press the power button', 'system_powerdown', {});
+  }
+
+  async setMemoryTarget(bytes: number, options: Cancellable = {}): Promise<void> {
+    if (!Number.isSafeInteger(bytes) || bytes < MIN_TARGET_BYTES || bytes > this.#memoryBytes) {
+      throw new ZlayerError(
+        'INVALID_SPEC',
+        `${bytes} bytes are no memory target for a machine of ${this.#memoryBytes} bytes`,
+        { remedy: `Use ${MIN_TARGET_BYTES} to ${this.#memoryBytes}.` },
+      );
+    }
+    await this.#qmp('set its memory', 'balloon', { value: bytes }, options);
+  }
+
+  async memory(options: Cancellable = {}): Promise<VmMemory> {
+    const { actual } = (await this.#qmp('tell its memory', 'query-balloon', {}, options)) as { actual?: unknown };
+    if (typeof actual === 'number') return { totalBytes: this.#memoryBytes, actualBytes: actual };
+    throw new ZlayerError('INTERNAL', 'QEMU did not tell the size of the balloon', { subject: this.#sockets.qmp });
+  }
+
+  /** Of QEMU, its helpers and the host program. */
+  async statistics(): Promise<ProcessStatistics> {
+    if (this.#state === 'stopped') return { processes: 0 };
+    const { pid, main, helpers } = await this.#host.status();
+    return await processStatistics([pid, ...(main ? [main.pid] : []), ...helpers.map((helper) => helper.pid)]);
+  }
+
+  /** A machine that stands still answers nothing, QEMU's own commands neither. */
+  async #qmp(what: string, command: string, args: object, options: Cancellable = {}): Promise<unknown> {
+    if (this.#state === 'running') return await qmpCommand(this.#sockets.qmp, command, args, options);
+    throw new ZlayerError('CONFLICT', `cannot ${what}: the machine is ${this.#state}`, {
+      remedy: this.#state === 'paused' ? 'Resume it first.' : undefined,
+    });
   }
 
   async kill(): Promise<VmExit> {

@@ -1,9 +1,21 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { JsonFileLog, MAX_LOG_ENTRY_BYTES } from './json-file-log.ts';
-import { type LogEntry, type ReadLogOptions, readJsonFileLog } from './read-json-file-log.ts';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { JsonFileLog } from './json-file-log.ts';
+import { type LogEntry, MAX_LOG_ENTRY_BYTES } from './log-entry.ts';
+import { type ReadLogOptions, readJsonFileLog } from './read-json-file-log.ts';
 
 let directory: string;
 let path: string;
@@ -28,8 +40,8 @@ describe('writing a log', () => {
   test('makes lines that Docker would make', async () => {
     const log = await JsonFileLog.open(path);
     const time = new Date('2026-01-02T03:04:05.678Z');
-    await log.write('stdout', Buffer.from('one\ntwo "quoted"\n'), time);
-    await log.write('stderr', Buffer.from('oops\n'), time);
+    await log.write('stdout', Buffer.from('one\ntwo "quoted"\n'), { time });
+    await log.write('stderr', Buffer.from('oops\n'), { time });
     expect(readFileSync(path, 'utf8').split('\n')).toEqual([
       '{"log":"one\\n","stream":"stdout","time":"2026-01-02T03:04:05.678Z"}',
       '{"log":"two \\"quoted\\"\\n","stream":"stdout","time":"2026-01-02T03:04:05.678Z"}',
@@ -218,4 +230,44 @@ describe('reading a log', () => {
     expect((await read({ tail: 10 })).length).toBe(10);
     expect(performance.now() - begin).toBeLessThan(100);
   });
+});
+
+describe('a full disk', () => {
+  const disk = join(tmpdir(), `log-disk-${process.pid}`);
+  const mount = spawnSync('mount', [
+    '-t',
+    'tmpfs',
+    '-o',
+    'size=256k',
+    'tmpfs',
+    mkdirSync(disk, { recursive: true }) ?? disk,
+  ]);
+  afterAll(() => {
+    if (mount.status === 0) spawnSync('umount', [disk]);
+    rmdirSync(disk);
+  });
+
+  // Only root can mount a small disk.
+  test.skipIf(mount.status !== 0)(
+    'loses nothing that was given, and is written to again when there is room',
+    async () => {
+      path = join(disk, 'container.log');
+      const log = await JsonFileLog.open(path, { run: 'a' });
+      const lines = Buffer.from(Array.from({ length: 1000 }, (_, i) => `${i} ${'x'.repeat(50)}\n`).join(''));
+      writeFileSync(join(disk, 'other'), Buffer.alloc(200_000));
+      const before = log.offset;
+      await expect(log.write('stdout', lines, { offset: 0 })).rejects.toMatchObject({
+        code: 'INTERNAL',
+        subject: path,
+      });
+      expect(log.offset).toBe(before);
+      expect(await read()).toEqual([]);
+      rmSync(join(disk, 'other'));
+      expect(await log.flush()).toBe(lines.length);
+      await log.write('stdout', Buffer.from('after\n'), { offset: lines.length });
+      await log.close();
+      const text = Buffer.concat((await read()).map(({ data }) => data)).toString();
+      expect(text).toBe(`${lines}after\n`);
+    },
+  );
 });
