@@ -18,6 +18,8 @@ export const REQUIREMENTS = {
   'libc6-dev-arm64-cross': ['/usr/aarch64-linux-gnu/include/linux/vm_sockets.h'],
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox'],
   'docker-registry': ['docker-registry'],
+  'apache2-utils': ['htpasswd'],
+  e2fsprogs: ['mkfs.ext4'],
   skopeo: ['skopeo'],
   umoci: ['umoci'],
   'erofs-utils': ['mkfs.erofs'],
