@@ -1,9 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ImageStore, OciError, type PullImageOptions, pullImage } from '../src/index.ts';
+import { toJsonBlob } from '../src/testing/image-layout.ts';
 import { type BuiltImage, buildImage, buildIndex } from '../src/testing/index.ts';
 import { type Handler, serveImage, startHttpServer } from './http-server.ts';
 
@@ -22,8 +25,10 @@ let before: string[];
 
 const listing = async () => (await readdir(directory, { recursive: true })).sort();
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'zlayer-hostile-'));
+beforeEach(async ({ onTestFinished }) => {
+  const own = await mkdtemp(join(tmpdir(), 'zlayer-hostile-'));
+  onTestFinished(() => rm(own, { recursive: true, force: true }));
+  directory = own;
   store = await ImageStore.open(directory);
   // An image that is there already must stay as it is.
   await using registry = await startHttpServer(
@@ -31,10 +36,6 @@ beforeEach(async () => {
   );
   await pullImage(`${registry.host}/good`, { store, platform });
   before = await listing();
-});
-
-afterEach(async () => {
-  await rm(directory, { recursive: true, force: true });
 });
 
 async function failureOf(handler: Handler, options: Partial<PullImageOptions> = {}): Promise<OciError> {
@@ -54,9 +55,10 @@ const size = image.layers[1]?.size ?? 0;
 
 describe('a registry that lies leaves the store as it was', () => {
   afterEach(async () => {
-    // Layers that came whole may stay for the next try; nothing else may.
+    // Layers that came whole may stay for the next try, and the beginnings of those that broke off; nothing else may.
     const whole = new Set(image.layers.map(({ digest }) => join('blobs', 'sha256', digest.slice('sha256:'.length))));
-    expect((await listing()).filter((path) => !whole.has(path))).toEqual(before);
+    const kept = (path: string) => whole.has(path) || path.startsWith('partial/');
+    expect((await listing()).filter((path) => !kept(path))).toEqual(before);
     expect(await store.list()).toHaveLength(1);
   });
 
@@ -164,6 +166,94 @@ describe('a registry that lies leaves the store as it was', () => {
     expect(await failureOf(handler)).toMatchObject({ reason });
   });
 
+  test('an index that points to itself', async () => {
+    const index = buildIndex([image]);
+    const failure = await failureOf((_, response) => {
+      response.writeHead(200, { 'content-type': index.mediaType }).end(index.bytes);
+    });
+    expect(['DIGEST_MISMATCH', 'SIZE_MISMATCH']).toContain(failure.reason);
+  });
+
+  test('indexes in indexes without end', async () => {
+    const nested = [image.manifest];
+    for (let depth = 0; depth < 20; depth++) {
+      const { mediaType, digest, size } = nested[0] ?? image.manifest;
+      const platform = { os: 'linux', architecture: 'amd64' };
+      const manifests = [{ mediaType, digest, size, platform }];
+      nested.unshift(toJsonBlob(buildIndex([]).mediaType, { schemaVersion: 2, manifests }));
+    }
+    const failure = await failureOf((_, response, path) => {
+      const blob = nested.find(({ digest }) => path.endsWith(digest)) ?? nested[0] ?? image.manifest;
+      response.writeHead(200, { 'content-type': blob.mediaType }).end(blob.bytes);
+    });
+    expect(failure).toMatchObject({ reason: 'LIMIT_EXCEEDED' });
+  });
+
+  const trickle: Handler = async (_, response) => {
+    response.writeHead(200, { 'content-type': image.manifest.mediaType });
+    while (!response.destroyed) {
+      response.write('x');
+      await sleep(50);
+    }
+  };
+  const transport = { minimumThroughput: { bytesPerSecond: 1024, window: 400 }, attempts: 2 };
+
+  test.each<[string, Handler]>([
+    ['a layer', withLayer(1, trickle)],
+    ['a manifest', trickle],
+    ['a layer that goes silent', withLayer(1, (_, response) => void response.write(noise.subarray(0, 1000)))],
+  ])('%s that trickles ends in time', async (_, handler) => {
+    const started = performance.now();
+    const failure = await failureOf(handler, { transport });
+    expect(failure).toMatchObject({ reason: 'TIMED_OUT', code: 'TIMEOUT' });
+    expect(failure.message).toContain('fewer than 1024 bytes a second');
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  test('a manifest that takes for ever, fast enough', async () => {
+    const handler: Handler = async (_, response) => {
+      while (!response.destroyed) {
+        response.write(Buffer.alloc(1000));
+        await sleep(10);
+      }
+    };
+    const failure = await failureOf(handler, { transport: { documentTimeout: 500 } });
+    expect(failure).toMatchObject({ reason: 'TIMED_OUT' });
+  });
+
+  test.each([
+    ['says nothing', ''],
+    ['sends its headers letter by letter', 'HTTP/1.1 200 OK\r\nx: '],
+  ])('a server that %s', async (_, beginning) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write(beginning);
+      const timer = setInterval(() => beginning !== '' && socket.write('y'), 50);
+      socket.on('close', () => clearInterval(timer));
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const address = server.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      const options = { store, platform, transport: { responseTimeout: 500, attempts: 1 } };
+      const failure = await pullImage(`127.0.0.1:${port}/app`, options).catch((error) => error);
+      expect(failure).toMatchObject({ reason: 'TIMED_OUT' });
+    } finally {
+      server.close();
+    }
+  });
+
+  test('a web page says that it is one', async () => {
+    const failure = await failureOf((_, response) => {
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>Welcome!</html>');
+    });
+    expect(failure.message).toContain('a web page instead of a manifest');
+    const missing = await failureOf((_, response) => {
+      response.writeHead(418, { 'content-type': 'text/html' }).end('<html>Teapot</html>');
+    });
+    expect(missing.message).toContain('answered 418 with a web page');
+  });
+
   test('an index that names a manifest of other content', async () => {
     const index = buildIndex([image]);
     const other = buildImage({ architecture: 'amd64', layers: [] });
@@ -226,6 +316,29 @@ describe('a registry in trouble', () => {
     });
     const pull = pullImage(`${registry.host}/app`, { store, platform, signal: abort.signal });
     await expect(pull).rejects.toBe(reason);
+  });
+
+  test.each([
+    ['in seconds', () => '1'],
+    ['as a date', () => new Date(Date.now() + 1999).toUTCString()],
+  ])('that asks for a pause %s gets it', async (_, retryAfter) => {
+    let busy = true;
+    await using registry = await startHttpServer((request, response, path) => {
+      if (!busy) return honest(request, response, path);
+      busy = false;
+      response.writeHead(429, { 'retry-after': retryAfter() }).end();
+    });
+    const started = performance.now();
+    await pullImage(`${registry.host}/app`, { store, platform });
+    expect(performance.now() - started).toBeGreaterThan(900);
+  });
+
+  test('that asks for a long pause is not waited for, and the error says how long it would be', async () => {
+    const started = performance.now();
+    const failure = await failureOf((_, response) => void response.writeHead(429, { 'retry-after': '3600' }).end());
+    expect(failure).toMatchObject({ reason: 'SERVER_FAILED', code: 'NETWORK' });
+    expect(failure.message).toContain('asks to wait 3600 s');
+    expect(performance.now() - started).toBeLessThan(2000);
   });
 
   test('that recovers after some failures still delivers', async () => {

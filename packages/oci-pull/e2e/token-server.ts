@@ -15,7 +15,7 @@ export interface TokenServer extends HttpServer {
 export const tokenService = 'zlayer test registry';
 export const tokenIssuer = 'zlayer test issuer';
 
-/** A token server of the distribution specification: it knows one account, which may pull everything. */
+/** A token server of the distribution specification: it knows one account, which may do everything. */
 export async function startTokenServer(
   directory: string,
   account: { username: string; password: string },
@@ -30,7 +30,10 @@ export async function startTokenServer(
 
   const server = await startHttpServer((incoming, response) => {
     const { searchParams } = new URL(incoming.url ?? '/', 'http://localhost');
-    const [type, name, actions] = (searchParams.get('scope') ?? '').split(':');
+    const access = searchParams.getAll('scope').map((scope) => {
+      const [type, name, actions] = scope.split(':');
+      return { type, name, actions: actions?.split(',') };
+    });
     if (incoming.headers.authorization !== expected || searchParams.get('service') !== tokenService) {
       response.writeHead(401).end();
       return;
@@ -45,7 +48,7 @@ export async function startTokenServer(
       nbf: now - 10,
       iat: now,
       jti: String(now),
-      access: [{ type, name, actions: actions?.split(',') }],
+      access,
     });
     const signature = sign('sha256', Buffer.from(`${header}.${claims}`), key).toString('base64url');
     response.writeHead(200, { 'content-type': 'application/json' });

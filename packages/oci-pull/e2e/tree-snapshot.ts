@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { getAttributeSync, listAttributesSync } from '@napi-rs/xattr';
 
 /** Everything of a tree that two unpackers must agree on, one line for each path. */
 export function treeSnapshot(root: string): Map<string, string> {
@@ -22,9 +23,15 @@ export function treeSnapshot(root: string): Map<string, string> {
       firstNames.set(String(found.ino), first);
       facts.push(`linked with ${first}`);
     }
+    for (const name of attributesOf(full)) facts.push(`${name} ${getAttributeSync(full, name)?.toString('hex')}`);
     lines.set(path, facts.join(', '));
     if (found.isDirectory()) for (const name of readdirSync(full).sort()) visit(join(path, name));
   };
   visit('.');
   return lines;
+}
+
+/** None for a name that is no UTF-8: the binding cannot be asked for it. */
+function attributesOf(path: string): string[] {
+  return path.includes('\ufffd') ? [] : listAttributesSync(path).sort();
 }

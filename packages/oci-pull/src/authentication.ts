@@ -1,51 +1,55 @@
+import type { Challenge } from './challenge.ts';
+import { basicHeader, type Credentials } from './credentials.ts';
 import { OciError } from './errors.ts';
-import type { HttpClient } from './http-client.ts';
-import { shown } from './http-client.ts';
+import { type HttpClient, type HttpRequest, shown } from './http-client.ts';
 import { JsonDocument } from './json-document.ts';
+import { mayReceiveCredentials } from './token-realm.ts';
+import { mergeScopes } from './token-scope.ts';
 
-/** An account of a registry. */
-export interface Credentials {
-  readonly username: string;
-  readonly password: string;
+export interface AuthenticatorOptions {
+  http: HttpClient;
+  /** As in references: `docker.io`. */
+  registry: string;
+  /** A URL of the registry. */
+  base: URL;
+  /** What a token must open, such as `repository:library/alpine:pull`. */
+  scopes: readonly string[];
+  /** Asked once, when the registry wants to know who is there. */
+  credentials(signal: AbortSignal | undefined): Promise<Credentials | undefined>;
+  /** Token servers on other hosts that the user trusts with the credentials. */
+  realms: readonly string[];
+  /** Tells whether a URL is allowed to be spoken to at all (plain HTTP mostly is not). */
+  mayUse(url: URL): boolean;
 }
 
-/** One challenge of a `WWW-Authenticate` header; parameter names are in lower case. */
-export interface Challenge {
-  readonly scheme: string;
-  readonly parameters: ReadonlyMap<string, string>;
+interface Authorization {
+  readonly header: string;
+  /** Milliseconds, by `performance.now()`, when it is better not used any more. */
+  readonly expires: number;
 }
 
 const maximumTokenSize = 1024 * 1024;
+/** Seconds that a token lives if its server does not say; so says the distribution specification. */
+const usualLifetime = 60;
+/** Seconds before its end in which a token is not used: it could end on the way. */
+const margin = 5;
 
-/** Answers the challenges of one registry, for one repository. */
+/** Answers the challenges of one registry, for a set of scopes. */
 export class Authenticator {
-  readonly #http: HttpClient;
-  readonly #registry: URL;
-  readonly #scope: string;
-  readonly #credentials: Credentials | undefined;
-  readonly #mayUse: (url: URL) => boolean;
-  #header: Promise<string> | undefined;
+  readonly #options: AuthenticatorOptions;
+  #credentials: Promise<Credentials | undefined> | undefined;
+  #authorization: Promise<Authorization> | undefined;
+  /** The token server that was asked without the credentials that there are. */
+  #withheldFrom: URL | undefined;
 
-  /**
-   * @param mayUse Tells whether a URL is allowed to be spoken to at all (plain HTTP mostly is not).
-   */
-  constructor(
-    http: HttpClient,
-    registry: URL,
-    repository: string,
-    credentials: Credentials | undefined,
-    mayUse: (url: URL) => boolean,
-  ) {
-    this.#http = http;
-    this.#registry = registry;
-    this.#scope = `repository:${repository}:pull`;
-    this.#credentials = credentials;
-    this.#mayUse = mayUse;
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
   }
 
-  /** The `Authorization` header that worked last; none before the first challenge. */
+  /** The `Authorization` header that worked last, as long as it is valid; none before the first challenge. */
   async header(): Promise<string | undefined> {
-    return this.#header;
+    const current = await this.#authorization;
+    return current === undefined || current.expires < performance.now() ? undefined : current.header;
   }
 
   /**
@@ -55,84 +59,144 @@ export class Authenticator {
    * @throws {OciError} `UNAUTHORIZED` if there is no answer to give.
    */
   async answer(challenges: Challenge[], refused: string | undefined, signal: AbortSignal | undefined): Promise<string> {
-    const current = await this.#header?.catch(() => undefined);
-    if (current !== undefined && current !== refused) return current;
-    const header = this.#respond(challenges, refused, signal);
-    this.#header = header;
-    header.catch(() => {
-      if (this.#header === header) this.#header = undefined;
+    for (let pending = this.#authorization; ; pending = this.#authorization) {
+      const current = await pending?.catch(() => undefined);
+      if (current !== undefined && current.header !== refused && current.expires >= performance.now()) {
+        return current.header;
+      }
+      // Another request may have begun to ask while this one waited.
+      if (this.#authorization === pending) break;
+    }
+    const authorization = this.#respond(challenges, refused, signal);
+    this.#authorization = authorization;
+    authorization.catch(() => {
+      if (this.#authorization === authorization) this.#authorization = undefined;
     });
-    return header;
+    return (await authorization).header;
   }
 
-  async #respond(challenges: Challenge[], refused: string | undefined, signal?: AbortSignal): Promise<string> {
-    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
-    if (bearer !== undefined) return `Bearer ${await this.#requestToken(bearer, signal)}`;
-    const basic = challenges.some(({ scheme }) => scheme === 'basic') ? this.#basicHeader() : undefined;
-    if (basic === undefined || basic === refused) throw this.unauthorized();
-    return basic;
-  }
-
-  async #requestToken({ parameters }: Challenge, signal: AbortSignal | undefined): Promise<string> {
-    const realm = this.#parseRealm(parameters.get('realm') ?? '');
-    const service = parameters.get('service');
-    if (service !== undefined) realm.searchParams.set('service', service);
-    realm.searchParams.set('scope', parameters.get('scope') ?? this.#scope);
-    const basic = this.#basicHeader();
-    const headers = { accept: 'application/json', ...(basic === undefined ? {} : { authorization: basic }) };
-    const { status, bytes } = await this.#http.sendForDocument(realm, { headers, signal }, maximumTokenSize);
-    if (status === 401 || status === 403 || status === 400) throw this.unauthorized(`${shown(realm)} said ${status}`);
-    if (status !== 200) {
-      throw new OciError('SERVER_FAILED', `The token server ${shown(realm)} answered ${status}.`, {
-        subject: shown(realm),
+  /** The error for requests that are refused whatever is tried. */
+  async unauthorized(detail?: string): Promise<OciError> {
+    const { registry, scopes } = this.#options;
+    const credentials = await this.#credentials?.catch(() => undefined);
+    const withheld = this.#withheldFrom;
+    const given =
+      credentials === undefined || withheld !== undefined ? 'without credentials' : 'with these credentials';
+    const said = detail === undefined ? '' : ` (${detail})`;
+    const text = `${registry} does not give ${scopes.join(' ')} ${given}${said}.`;
+    if (withheld === undefined) {
+      return new OciError('UNAUTHORIZED', text, {
+        subject: registry,
+        remedy: 'Check the name of the image, which may not exist, and the credentials.',
       });
     }
-    const answer = JsonDocument.parse(bytes, `the answer of the token server ${shown(realm)}`, 'SERVER_FAILED');
-    const token = answer.optionalString('token') || answer.string('access_token');
-    if (!/^[\x21-\x7e]+$/.test(token)) throw answer.fault('token', 'a token');
-    return token;
+    const why = `The credentials for ${registry} were not sent to its token server ${withheld.host}, which is another host.`;
+    const key = JSON.stringify(registry);
+    return new OciError('UNAUTHORIZED', `${text} ${why}`, {
+      subject: registry,
+      remedy: `If you trust that server with them, list it: registries: { ${key}: { realms: ['${withheld.host}'] } }.`,
+    });
   }
 
-  /** A registry may name any realm, so it must be one that credentials can be sent to safely. */
+  async #respond(challenges: Challenge[], refused: string | undefined, signal?: AbortSignal): Promise<Authorization> {
+    const credentials = await this.#knownCredentials(signal);
+    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
+    if (bearer !== undefined) return this.#bearer(bearer, credentials, refused, signal);
+    if (credentials === undefined || !('username' in credentials)) throw await this.unauthorized();
+    const header = basicHeader(credentials);
+    const expected = challenges.some(({ scheme }) => scheme === 'basic') && header !== refused;
+    if (!expected) throw await this.unauthorized();
+    return { header, expires: Number.POSITIVE_INFINITY };
+  }
+
+  async #bearer(
+    { parameters }: Challenge,
+    credentials: Credentials | undefined,
+    refused: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Authorization> {
+    if (credentials !== undefined && 'registryToken' in credentials) {
+      const header = `Bearer ${credentials.registryToken}`;
+      if (header === refused) throw await this.unauthorized();
+      return { header, expires: Number.POSITIVE_INFINITY };
+    }
+    const { registry, base, realms } = this.#options;
+    const realm = this.#parseRealm(parameters.get('realm') ?? '');
+    // What the user configured for the realm's own host is not used either: a registry could have itself given a token
+    // that opens somebody else's.
+    const allowed = mayReceiveCredentials(realm, registry, base, realms);
+    this.#withheldFrom = credentials !== undefined && !allowed ? realm : undefined;
+    const scopes = mergeScopes([
+      ...this.#options.scopes,
+      ...(parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== ''),
+    ]);
+    const service = parameters.get('service');
+    const request = tokenRequest(realm, service, scopes, allowed ? credentials : undefined);
+    return await this.#requestToken(request.url, { ...request, signal });
+  }
+
+  async #requestToken(url: URL, request: HttpRequest): Promise<Authorization> {
+    const { status, bytes } = await this.#options.http.sendForDocument(url, request, maximumTokenSize);
+    if (status === 401 || status === 403 || status === 400) {
+      throw await this.unauthorized(`${shown(url)} said ${status}`);
+    }
+    if (status !== 200) {
+      throw new OciError('SERVER_FAILED', `The token server ${shown(url)} answered ${status}.`, {
+        subject: shown(url),
+      });
+    }
+    const answer = JsonDocument.parse(bytes, `the answer of the token server ${shown(url)}`, 'SERVER_FAILED');
+    const token = answer.optionalString('token') || answer.string('access_token');
+    if (!/^[\x21-\x7e]+$/.test(token)) throw answer.fault('token', 'a token');
+    const lifetime = answer.has('expires_in') ? answer.count('expires_in') : usualLifetime;
+    return { header: `Bearer ${token}`, expires: performance.now() + Math.max(lifetime - margin, margin) * 1000 };
+  }
+
+  /** A registry may name any realm, so it must be one that can be spoken to safely. */
   #parseRealm(text: string): URL {
+    const { registry, mayUse } = this.#options;
     const realm = URL.canParse(text) ? new URL(text) : undefined;
-    if (realm === undefined || realm.username !== '' || !this.#mayUse(realm)) {
-      throw new OciError('UNSAFE_REDIRECT', `${this.#registry.host} sends for tokens to ${JSON.stringify(text)}.`, {
-        subject: this.#registry.host,
+    if (realm === undefined || realm.username !== '' || realm.password !== '' || !mayUse(realm)) {
+      throw new OciError('UNSAFE_REDIRECT', `${registry} sends for tokens to ${JSON.stringify(text)}.`, {
+        subject: registry,
         remedy: 'Only https is used; if you trust a server with plain HTTP, name it in insecureRegistries.',
       });
     }
     return realm;
   }
 
-  #basicHeader(): string | undefined {
-    if (this.#credentials === undefined) return undefined;
-    const { username, password } = this.#credentials;
-    return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-  }
-
-  unauthorized(detail?: string): OciError {
-    const given = this.#credentials === undefined ? 'without credentials' : 'with these credentials';
-    const said = detail === undefined ? '' : ` (${detail})`;
-    return new OciError('UNAUTHORIZED', `${this.#registry.host} does not give ${this.#scope} ${given}${said}.`, {
-      subject: this.#registry.host,
-      remedy: 'Check the name of the image, which may not exist, and the credentials.',
-    });
+  async #knownCredentials(signal: AbortSignal | undefined): Promise<Credentials | undefined> {
+    this.#credentials ??= this.#options.credentials(signal);
+    return this.#credentials;
   }
 }
 
-/** Parses `WWW-Authenticate`, which may come several times and may hold several challenges. */
-export function parseChallenges(header: string | string[] | undefined): Challenge[] {
-  const challenges: { scheme: string; parameters: Map<string, string> }[] = [];
-  const token = /\s*,?\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?/y;
-  for (const text of header === undefined ? [] : [header].flat()) {
-    token.lastIndex = 0;
-    for (let match = token.exec(text); match !== null; match = token.exec(text)) {
-      const name = (match[1] ?? '').toLowerCase();
-      const value = match[2]?.replace(/\\(.)/g, '$1') ?? match[3];
-      if (value === undefined) challenges.push({ scheme: name, parameters: new Map() });
-      else challenges.at(-1)?.parameters.set(name, value);
-    }
+/** A refresh token is sent in the body, as OAuth 2 has it; a password in a header, as Docker's token servers do. */
+function tokenRequest(
+  realm: URL,
+  service: string | undefined,
+  scopes: readonly string[],
+  credentials: Credentials | undefined,
+): HttpRequest & { url: URL } {
+  const headers = { accept: 'application/json' };
+  if (credentials !== undefined && 'identityToken' in credentials) {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: credentials.identityToken,
+      client_id: 'zlayer',
+      scope: scopes.join(' '),
+      ...(service === undefined ? {} : { service }),
+    });
+    return {
+      url: realm,
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
+      body: () => Buffer.from(form.toString()),
+    };
   }
-  return challenges;
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set('service', service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  const account = credentials !== undefined && 'username' in credentials ? credentials : undefined;
+  return { url, headers: account === undefined ? headers : { ...headers, authorization: basicHeader(account) } };
 }

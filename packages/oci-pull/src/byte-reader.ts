@@ -1,16 +1,20 @@
-/** Reads a stream of chunks in pieces of other sizes, copying only what crosses the border of two chunks. */
+/**
+ * Reads a stream of chunks in pieces of other sizes, copying only what crosses the border of two chunks. A chunk may
+ * become invalid when the next one is asked for, and so may pieces of it.
+ */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #buffer: Buffer = Buffer.alloc(0);
   #offset = 0;
+  #isCutOff = false;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
   }
 
-  /** True once everything has been taken and there is nothing more. */
-  get isAtEnd(): boolean {
-    return this.#available === 0;
+  /** Whether the stream ended in the middle of what {@link exactly} was asked for. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   /** Takes what is at hand, up to a number of bytes; undefined if nothing is. */
@@ -26,19 +30,20 @@ export class ByteReader {
 
   /** Takes a number of bytes, waiting for them; undefined if the stream ends before. */
   async exactly(count: number): Promise<Buffer | undefined> {
-    if (this.#available < count) {
-      const chunks: Uint8Array[] = [this.#buffer.subarray(this.#offset)];
-      let size = this.#available;
-      while (size < count) {
-        const { value, done } = await this.#source.next();
-        if (done === true) break;
-        chunks.push(value);
-        size += value.length;
+    const atHand = this.takeExactly(count);
+    if (atHand !== undefined) return atHand;
+    const pieces: Buffer[] = [];
+    for (let missing = count; missing > 0; ) {
+      const piece = this.take(missing);
+      if (piece !== undefined) {
+        pieces.push(Buffer.from(piece));
+        missing -= piece.length;
+      } else if (!(await this.more())) {
+        this.#isCutOff = missing < count;
+        return undefined;
       }
-      this.#buffer = Buffer.concat(chunks);
-      this.#offset = 0;
     }
-    return this.takeExactly(count);
+    return Buffer.concat(pieces);
   }
 
   /** Waits for more bytes when nothing is at hand; false at the end of the stream. */

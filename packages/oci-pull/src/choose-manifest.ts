@@ -6,6 +6,7 @@ import {
   type ImageIndex,
   type ImageManifest,
   maximumManifestSize,
+  parseArtifact,
   parseManifest,
 } from './manifest.ts';
 import { isIndexType } from './media-types.ts';
@@ -21,7 +22,7 @@ export interface ChosenManifest {
 const maximumDepth = 3;
 
 /**
- * Walks from a name's document down to the manifest for a platform.
+ * Walks from a name's document down to the image manifest for a platform.
  *
  * @throws {OciError} `NO_MATCHING_PLATFORM`, listing the platforms that there are.
  */
@@ -32,13 +33,28 @@ export async function chooseManifest(
   platform: Platform,
   signal: AbortSignal,
 ): Promise<ChosenManifest> {
+  const { bytes, mediaType, digest } = await chooseDocument(source, name, root, platform, signal);
+  const manifest = parseManifest(bytes, mediaType, digest);
+  if (manifest.kind === 'index') throw new RangeError('an index was chosen from');
+  return { bytes, manifest, descriptor: { mediaType: manifest.mediaType, digest, size: bytes.length } };
+}
+
+/**
+ * Walks down to a manifest of any kind.
+ *
+ * @param platform If undefined, each index on the way must have one entry alone.
+ */
+export async function chooseDocument(
+  source: ImageSource,
+  name: string,
+  root: ManifestDocument,
+  platform: Platform | undefined,
+  signal: AbortSignal,
+): Promise<ManifestDocument> {
   let document = root;
   for (let depth = 0; depth <= maximumDepth; depth++) {
-    const parsed = parseManifest(document.bytes, document.mediaType, document.digest);
-    if (parsed.kind === 'manifest') {
-      const { digest, bytes } = document;
-      return { bytes, manifest: parsed, descriptor: { mediaType: parsed.mediaType, digest, size: bytes.length } };
-    }
+    const parsed = parseArtifact(document.bytes, document.mediaType, document.digest);
+    if (parsed.kind === 'artifact') return document;
     document = await readVerified(source, chooseEntry(parsed, name, platform), signal);
   }
   throw new OciError('LIMIT_EXCEEDED', `The index of ${name} is nested more than ${maximumDepth} deep.`, {
@@ -59,6 +75,12 @@ export async function readVerified(
     throw new OciError('LIMIT_EXCEEDED', text, { subject: digest });
   }
   const bytes = await source.readDocument(descriptor, kind, signal);
+  verifyDocument(bytes, descriptor);
+  return { bytes, mediaType, digest };
+}
+
+/** @throws {OciError} `SIZE_MISMATCH` or `DIGEST_MISMATCH` if the bytes are not what the descriptor says. */
+export function verifyDocument(bytes: Uint8Array, { digest, size }: Descriptor): void {
   if (bytes.length !== size) {
     const text = `The document ${digest} should have ${size} bytes but came with ${bytes.length}.`;
     throw new OciError('SIZE_MISMATCH', text, { subject: digest });
@@ -68,10 +90,10 @@ export async function readVerified(
     const text = `The document ${digest} came with other content, of digest ${actual}.`;
     throw new OciError('DIGEST_MISMATCH', text, { subject: digest });
   }
-  return { bytes, mediaType, digest };
 }
 
-function chooseEntry({ manifests }: ImageIndex, name: string, platform: Platform): Descriptor {
+function chooseEntry({ manifests }: ImageIndex, name: string, platform: Platform | undefined): Descriptor {
+  if (platform === undefined) return onlyEntry(manifests, name);
   let best: { entry: Descriptor; rank: number } | undefined;
   for (const entry of manifests) {
     const rank = entry.platform === undefined ? undefined : platformRank(platform, entry.platform);
@@ -79,8 +101,21 @@ function chooseEntry({ manifests }: ImageIndex, name: string, platform: Platform
   }
   const entry = best?.entry ?? onlyUnlabelled(manifests);
   if (entry !== undefined) return entry;
-  const offered = manifests.map((item) => (item.platform ? formatPlatform(item.platform) : 'unlabelled'));
-  throw noMatchingPlatform(name, platform, offered);
+  throw noMatchingPlatform(name, platform, manifests.map(labelOf));
+}
+
+function onlyEntry(manifests: ImageIndex['manifests'], name: string): Descriptor {
+  const [only] = manifests;
+  if (only !== undefined && manifests.length === 1) return only;
+  const list = manifests.slice(0, 20).map(labelOf).join(', ') || 'nothing';
+  throw new OciError('NO_MATCHING_PLATFORM', `${name} is not one artifact but an index of ${list}.`, {
+    subject: name,
+    remedy: 'Say for which platform.',
+  });
+}
+
+function labelOf({ platform }: ImageIndex['manifests'][number]): string {
+  return platform === undefined ? 'unlabelled' : formatPlatform(platform);
 }
 
 /** A nested index, or a single manifest without a platform, whose config will tell. */

@@ -1,10 +1,18 @@
+import { ArrivingBlob } from './arriving-blob.ts';
+import type { BlobTier } from './blob-tier.ts';
+import { ByteRate } from './byte-rate.ts';
 import { type ChosenManifest, chooseManifest, noMatchingPlatform, readVerified } from './choose-manifest.ts';
+import type { Digest } from './digest.ts';
+import { OciError } from './errors.ts';
+import type { OpenLayer } from './flatten-layers.ts';
 import { type ImageConfig, parseImageConfig } from './image-config.ts';
 import type { ImageSource } from './image-source.ts';
 import type { ImageStore } from './image-store.ts';
+import { inParallel } from './in-parallel.ts';
 import type { Descriptor } from './manifest.ts';
 import { formatPlatform, type Platform, platformRank } from './platform.ts';
 import type { PullProgress } from './progress.ts';
+import type { BlobOrigin } from './receive-blob.ts';
 import { describeImage, type StoredImage } from './stored-image.ts';
 
 export interface CopyOptions {
@@ -16,15 +24,21 @@ export interface CopyOptions {
   platform: Platform;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: PullProgress) => void) | undefined;
+  /** Asked for layers before the source is. Default: none. */
+  tiers?: readonly BlobTier[] | undefined;
+  /** Reads the layers while they arrive. The image is recorded when this has succeeded. */
+  readLayers?: ReadLayers | undefined;
 }
+
+/** Reads each layer it opens to its end, or none at all; when it fails, nothing is recorded. */
+export type ReadLayers = (image: StoredImage, open: OpenLayer, signal: AbortSignal) => Promise<void>;
 
 const parallelLayers = 3;
 
 /** Copies an image from a source into a store. When anything fails, nothing is recorded and nothing is left half-done. */
 export async function copyImage(source: ImageSource, options: CopyOptions): Promise<StoredImage> {
   const { store, name, origin, platform } = options;
-  const failure = new AbortController();
-  const signal = options.signal === undefined ? failure.signal : AbortSignal.any([options.signal, failure.signal]);
+  const { signal = new AbortController().signal } = options;
   signal.throwIfAborted();
 
   const root = await source.resolve(signal);
@@ -33,7 +47,14 @@ export async function copyImage(source: ImageSource, options: CopyOptions): Prom
   const parsedConfig = parseImageConfig(config, chosen.manifest.config.digest);
   requirePlatform(origin, platform, parsedConfig);
 
-  const record = { ...chosen.descriptor, name, origin, resolved: root.digest, platform: platformOf(parsedConfig) };
+  const record = {
+    ...chosen.descriptor,
+    name,
+    origin,
+    resolved: root.digest,
+    platform: platformOf(parsedConfig),
+    source: source.kind,
+  };
   const image = describeImage(record, chosen.manifest, parsedConfig);
   options.onProgress?.({
     type: 'resolved',
@@ -42,7 +63,13 @@ export async function copyImage(source: ImageSource, options: CopyOptions): Prom
     total: image.sizes.layers,
   });
 
-  await copyLayers(source, distinct(chosen.manifest.layers), options, signal, failure);
+  const layers = distinct(chosen.manifest.layers).map((layer) => new ArrivingLayer(layer, store));
+  await using _lease = await store.lease([image.digest, image.manifest.config.digest, ...layers.map(digestOf)], signal);
+  const work = [
+    (both: AbortSignal) => copyLayers(source, layers, options, both),
+    async (both: AbortSignal) => await options.readLayers?.(image, opener(layers, store), both),
+  ];
+  await inParallel(work, work.length, signal, (run, both) => run(both));
   // Config and manifest come last: a manifest in the store has its layers there as well.
   await writeDocument(store, chosen.manifest.config, config, signal);
   await writeDocument(store, chosen.descriptor, chosen.bytes, signal);
@@ -50,53 +77,122 @@ export async function copyImage(source: ImageSource, options: CopyOptions): Prom
   return image;
 }
 
+/** A layer and what there is of it so far. */
+class ArrivingLayer {
+  readonly descriptor: Descriptor;
+  readonly blob: ArrivingBlob;
+
+  constructor(descriptor: Descriptor, store: ImageStore) {
+    this.descriptor = descriptor;
+    this.blob = new ArrivingBlob(store.blobPaths(descriptor.digest));
+  }
+}
+
+function digestOf({ descriptor }: ArrivingLayer): Digest {
+  return descriptor.digest;
+}
+
+function opener(layers: readonly ArrivingLayer[], store: ImageStore): OpenLayer {
+  const arriving = new Map(layers.map(({ descriptor, blob }) => [descriptor.digest, blob]));
+  return ({ digest }, signal) => arriving.get(digest)?.read(signal) ?? store.openBlob(digest);
+}
+
 async function copyLayers(
   source: ImageSource,
-  layers: readonly Descriptor[],
+  layers: readonly ArrivingLayer[],
   options: CopyOptions,
   signal: AbortSignal,
-  failure: AbortController,
 ): Promise<void> {
-  for (const { digest, size: total } of layers) {
-    options.onProgress?.({ type: 'blob', digest, bytes: 0, total, state: 'waiting' });
+  for (const { descriptor } of layers) {
+    const { digest, size: total } = descriptor;
+    options.onProgress?.({ type: 'blob', digest, bytes: 0, total, rate: 0, state: 'waiting' });
   }
-  const queue = [...layers];
-  const work = async () => {
-    for (let layer = queue.shift(); layer !== undefined; layer = queue.shift()) {
-      try {
-        await copyLayer(source, layer, options, signal);
-      } catch (error) {
-        // The first failure is the one to report; it ends the other downloads.
-        failure.abort(error);
-        throw error;
-      }
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: parallelLayers }, work));
-  signal.throwIfAborted();
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  try {
+    await inParallel(layers, parallelLayers, signal, (layer, either) => copyLayer(source, layer, options, either));
+  } catch (error) {
+    for (const { blob } of layers) blob.fail(error);
+    throw error;
+  }
 }
 
 async function copyLayer(
   source: ImageSource,
-  layer: Descriptor,
-  { store, onProgress }: CopyOptions,
+  { descriptor, blob }: ArrivingLayer,
+  { store, tiers = [], onProgress }: CopyOptions,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
-  const { digest, size: total } = layer;
+  const { digest, size: total } = descriptor;
+  const rate = new ByteRate();
   const report = (state: 'downloading' | 'exists' | 'done', bytes: number) =>
-    onProgress?.({ type: 'blob', digest, bytes, total, state });
-  if (await store.hasBlob(layer)) {
+    onProgress?.({ type: 'blob', digest, bytes, total, rate: state === 'exists' ? 0 : rate.of(bytes), state });
+  if (await store.hasBlob(descriptor)) {
+    blob.complete(total);
     report('exists', total);
     return;
   }
   report('downloading', 0);
-  await store.writeBlob(layer, source.openBlob(layer, signal), {
-    signal,
-    onBytes: (bytes) => report('downloading', bytes),
-  });
+  const arrive = async (open: BlobOrigin) => {
+    let bytes = 0;
+    for await (const chunk of store.receiveBlob(descriptor, open, signal)) {
+      bytes += chunk.length;
+      blob.arrived(bytes);
+      report('downloading', bytes);
+    }
+  };
+  let isContinued = false;
+  const origin: BlobOrigin = async (offset) => {
+    const opened = await source.openBlob(descriptor, { offset, signal });
+    isContinued = opened.start > 0;
+    return opened;
+  };
+  if (!(await arriveFromTier(tiers, descriptor, blob, arrive, signal))) {
+    try {
+      await arrive(origin);
+    } catch (error) {
+      // What an earlier pull left may have been wrong; it is gone now.
+      if (!isContinued || !isMismatch(error) || blob.wasRead) throw error;
+      await arrive(origin);
+    }
+    for (const tier of tiers) await offer(tier, descriptor, store, signal);
+  }
+  blob.complete(total);
   report('done', total);
+}
+
+/** A tier only saves work: whatever goes wrong with it, the origin is asked. */
+async function arriveFromTier(
+  tiers: readonly BlobTier[],
+  descriptor: Descriptor,
+  blob: ArrivingBlob,
+  arrive: (open: BlobOrigin) => Promise<void>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const tier of tiers) {
+    try {
+      if (!(await tier.has(descriptor, { signal }))) continue;
+      await arrive((offset) => tier.open(descriptor, { offset, signal }));
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      // Whoever reads along has been given bytes that were wrong, and nobody can take them back.
+      if (isMismatch(error) && blob.wasRead) throw error;
+      if (error instanceof OciError && error.reason === 'STORE_FAILED') throw error;
+    }
+  }
+  return false;
+}
+
+async function offer(tier: BlobTier, descriptor: Descriptor, store: ImageStore, signal: AbortSignal): Promise<void> {
+  try {
+    await tier.put?.(descriptor, store.openBlob(descriptor.digest), { signal });
+  } catch {
+    signal.throwIfAborted();
+  }
+}
+
+function isMismatch(error: unknown): boolean {
+  return error instanceof OciError && (error.reason === 'DIGEST_MISMATCH' || error.reason === 'SIZE_MISMATCH');
 }
 
 async function readConfig(source: ImageSource, { manifest }: ChosenManifest, signal: AbortSignal): Promise<Uint8Array> {

@@ -14,7 +14,7 @@ async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Uint8Array
 
 async function decompressed(bytes: Buffer, size = 1000): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of decompress(inPieces(bytes, size))) chunks.push(chunk);
+  for await (const chunk of decompress(inPieces(bytes, size))) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
 

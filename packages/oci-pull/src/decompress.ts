@@ -16,7 +16,7 @@ const chunkSize = 256 * 1024;
  * Decompresses a stream by what it is (gzip, zstd, or neither), whatever its media type says: builders mix them up,
  * and a layer's diff id decides in the end.
  *
- * Follows several gzip members and several zstd frames, as parallel compressors write them. Throws a
+ * A chunk is valid until the next one is asked for. Follows several gzip members and several zstd frames, as parallel compressors write them. Throws a
  * {@link DecompressionError} when the stream is damaged, cut off or followed by something else.
  */
 export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -61,10 +61,13 @@ async function* decodeZstd(input: Input): AsyncGenerator<Uint8Array> {
 
 /** Runs one decoder to its end and gives what it did not consume back to the input. */
 async function* decodeOnce(decoder: Decoder, input: Input): AsyncGenerator<Uint8Array> {
-  const fed: Uint8Array[] = [];
+  const fed = new FedChunks();
   const feeding = feed(decoder, input, fed);
   try {
-    yield* decoder;
+    for await (const chunk of decoder) {
+      yield chunk;
+      release(chunk);
+    }
   } catch (error) {
     const damaged = /^(Z|ZSTD)_/.test(systemErrorCode(error) ?? '');
     throw damaged ? new DecompressionError(`the compressed data is damaged: ${messageOf(error)}`) : error;
@@ -72,16 +75,45 @@ async function* decodeOnce(decoder: Decoder, input: Input): AsyncGenerator<Uint8
     decoder.destroy();
     await feeding;
   }
-  let surplus = fed.reduce((sum, chunk) => sum + chunk.length, 0) - decoder.bytesWritten;
-  while (surplus > 0) {
-    const chunk = fed.pop() ?? new Uint8Array();
-    input.unread(chunk.subarray(Math.max(0, chunk.length - surplus)));
-    surplus -= chunk.length;
+  for (const chunk of fed.beyond(decoder.bytesWritten)) input.unread(chunk);
+}
+
+/**
+ * Frees a decoder's buffer that everybody is through with. The collector would do so too, but not before tens of
+ * megabytes have gathered. A decoder goes on to another buffer when it has filled one to its end.
+ */
+function release({ buffer, byteOffset, byteLength }: Uint8Array): void {
+  const isFull = buffer.byteLength === chunkSize && byteOffset + byteLength === chunkSize;
+  if (isFull && buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
+/** What a decoder was given and may not have consumed yet. */
+class FedChunks {
+  #chunks: Uint8Array[] = [];
+  #end = 0;
+
+  /** @param consumed Bytes that the decoder is through with: they are forgotten. */
+  add(chunk: Uint8Array, consumed: number): void {
+    let start = this.#end - this.#chunks.reduce((sum, { length }) => sum + length, 0);
+    const kept = this.#chunks.findIndex(({ length }) => {
+      start += length;
+      return start > consumed;
+    });
+    this.#chunks = [...(kept < 0 ? [] : this.#chunks.slice(kept)), chunk];
+    this.#end += chunk.length;
+  }
+
+  /** What lies beyond an offset, the last chunk first. */
+  *beyond(offset: number): Generator<Uint8Array> {
+    for (let chunk = this.#chunks.pop(); chunk !== undefined && this.#end > offset; chunk = this.#chunks.pop()) {
+      yield chunk.subarray(Math.max(0, chunk.length - (this.#end - offset)));
+      this.#end -= chunk.length;
+    }
   }
 }
 
 /** Never rejects: a failure of the input surfaces where the decoder is read. */
-async function feed(decoder: Decoder, input: Input, fed: Uint8Array[]): Promise<void> {
+async function feed(decoder: Decoder, input: Input, fed: FedChunks): Promise<void> {
   try {
     while (decoder.readable && !decoder.readableEnded) {
       const chunk = await input.next();
@@ -89,7 +121,7 @@ async function feed(decoder: Decoder, input: Input, fed: Uint8Array[]): Promise<
         decoder.end();
         return;
       }
-      fed.push(chunk);
+      fed.add(chunk, decoder.bytesWritten);
       // A decoder that reached its end neither drains nor takes more.
       if (decoder.readable && !decoder.write(chunk)) await drained(decoder);
     }

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -70,8 +70,11 @@ describe('a blob is in the store complete or not at all', () => {
   test('left half-written by a process that died, it is cleared away', async () => {
     const abandoned = join(store.directory, 'staging', '4194303-dead.1_0123456789abcdef');
     writeFileSync(abandoned, 'half');
+    const archive = join(store.directory, 'staging', '4194303-dead.1_fedcba9876543210');
+    mkdirSync(archive);
+    writeFileSync(join(archive, '0'), 'of an archive');
     await ImageStore.open(store.directory);
-    expect(existsSync(abandoned)).toBe(false);
+    expect([abandoned, archive].filter((path) => existsSync(path))).toEqual([]);
   });
 
   test('a digest that is a path leads nowhere', () => {
@@ -135,7 +138,14 @@ describe('an image is found under the name that was asked for', () => {
     const names = Array.from({ length: 12 }, (_, n) => `app${n}`);
     await Promise.all(names.map((reference) => importLayout(layout(), { store, platform, reference })));
     expect((await store.list()).map(({ name }) => name).sort()).toEqual(names.toSorted());
-    expect(readdirSync(store.directory).sort()).toEqual(['blobs', 'index.json', 'oci-layout', 'staging']);
+    expect(readdirSync(store.directory).sort()).toEqual([
+      'blobs',
+      'index.json',
+      'leases',
+      'oci-layout',
+      'partial',
+      'staging',
+    ]);
   });
 
   test('and entries of other tools stay in the index', async () => {

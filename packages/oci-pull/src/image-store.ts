@@ -1,11 +1,17 @@
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type Digest, DigestHash, digestOf, splitDigest } from './digest.ts';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestOf, splitDigest } from './digest.ts';
 import { messageOf, OciError, systemErrorCode } from './errors.ts';
+import { takeLease } from './leases.ts';
 import type { Descriptor } from './manifest.ts';
-import { abandonedStagingPaths, newStagingPath, syncDirectory } from './staging.ts';
+import { type Platform, platformRank } from './platform.ts';
+import { type BlobOrigin, receiveBlob, SourceFailure } from './receive-blob.ts';
+import { formatReference, type ImageReference, type ParseReferenceOptions, parseReference } from './reference.ts';
+import { removeTree } from './remove-tree.ts';
+import { abandonedStagingPaths } from './staging.ts';
 import { type ImageRecord, StoreIndex } from './store-index.ts';
+import type { StoredImage } from './stored-image.ts';
 
 export interface WriteBlobOptions {
   signal?: AbortSignal | undefined;
@@ -34,7 +40,7 @@ export class ImageStore {
     try {
       await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
       await store.#index.prepare();
-      for (const path of await abandonedStagingPaths(store.#stagingDirectory)) await rm(path, { force: true });
+      for (const path of await abandonedStagingPaths(store.#stagingDirectory)) await removeTree(path);
     } catch (cause) {
       throw storeError(directory, cause);
     }
@@ -45,6 +51,19 @@ export class ImageStore {
   blobPath(digest: Digest): string {
     const { algorithm, hex } = splitDigest(digest);
     return join(this.directory, 'blobs', algorithm, hex);
+  }
+
+  /** Where the bytes of a blob are while they arrive, and afterwards. */
+  blobPaths(digest: Digest): readonly string[] {
+    return [join(this.#partialDirectory, splitDigest(digest).hex), this.blobPath(digest)];
+  }
+
+  /**
+   * Keeps {@link collectGarbage} in every process from removing what has these digests, until it is disposed of or this
+   * process ends. Take it before relying on something that no recorded image needs.
+   */
+  async lease(digests: readonly Digest[], signal?: AbortSignal): Promise<AsyncDisposable> {
+    return await this.#disk(takeLease(this.directory, digests, signal));
   }
 
   /** Tells whether a blob is there with its full length. Blobs were verified when they were written. */
@@ -59,33 +78,39 @@ export class ImageStore {
   }
 
   /**
-   * Writes a blob from a stream and makes it visible when it is complete.
-   * Nothing of it stays if it is longer or shorter than its descriptor says, has another digest, or is aborted.
+   * Writes a blob from a stream and makes it visible when it is complete. It is not seen if it is longer or shorter
+   * than its descriptor says, has another digest, or is aborted.
    *
    * @throws {OciError} `SIZE_MISMATCH`, `DIGEST_MISMATCH` or `STORE_FAILED`; errors of the stream as they are.
    */
   async writeBlob(
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options: WriteBlobOptions = {},
+    { signal, onBytes }: WriteBlobOptions = {},
   ): Promise<void> {
-    const target = this.blobPath(descriptor.digest);
-    const staged = await this.#disk(newStagingPath(this.#stagingDirectory));
+    let bytes = 0;
+    for await (const chunk of this.receiveBlob(descriptor, async () => ({ start: 0, content }), signal)) {
+      bytes += chunk.length;
+      onBytes?.(bytes);
+    }
+  }
+
+  /**
+   * Writes a blob as {@link writeBlob} does, from where an earlier attempt ended if the origin can do so, and hands out
+   * its bytes on the way, from the first one. They are verified when the generator has come to its end, not before.
+   */
+  async *receiveBlob(
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    origin: BlobOrigin,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const place = { target: this.blobPath(descriptor.digest), partial: this.#partialDirectory };
     try {
-      const file = await this.#disk(open(staged, 'wx', 0o644));
-      try {
-        await this.#writeVerified(file, descriptor, content, options);
-        await this.#disk(file.sync());
-      } finally {
-        await file.close();
-      }
-      options.signal?.throwIfAborted();
-      await this.#disk(mkdir(dirname(target), { recursive: true }));
-      await this.#disk(rename(staged, target));
-      await this.#disk(syncDirectory(dirname(target)));
+      yield* receiveBlob(descriptor, place, origin, signal);
     } catch (error) {
-      await rm(staged, { force: true });
-      throw error;
+      signal?.throwIfAborted();
+      if (error instanceof SourceFailure) throw error.cause;
+      throw systemErrorCode(error) === undefined ? error : storeError(this.directory, error);
     }
   }
 
@@ -123,6 +148,38 @@ export class ImageStore {
     }
   }
 
+  /**
+   * Gives an image of this store another name; an older image of that name and platform is forgotten.
+   *
+   * @throws {OciError} `INVALID_REFERENCE` if the name is none, `IMAGE_UNKNOWN` if the image is not recorded here.
+   */
+  async tag(image: StoredImage, name: string, options: ParseReferenceOptions = {}): Promise<void> {
+    const origin = formatReference(parseReference(name, options));
+    const record = (await this.list()).find(({ digest }) => digest === image.digest);
+    if (record === undefined) {
+      throw new OciError('IMAGE_UNKNOWN', `${image.reference} is not recorded in ${this.directory}.`, {
+        subject: image.reference,
+        remedy: 'Pull it first.',
+      });
+    }
+    await this.record({ ...record, name, origin, source: 'local' });
+  }
+
+  /**
+   * Forgets a name in all its spellings, for one platform or all. Blobs stay until {@link collectGarbage}.
+   *
+   * @returns What was recorded; none if there was nothing.
+   */
+  async remove(
+    reference: string | ImageReference,
+    { platform, signal, ...options }: ParseReferenceOptions & { platform?: Platform; signal?: AbortSignal } = {},
+  ): Promise<ImageRecord[]> {
+    const origin = formatReference(typeof reference === 'string' ? parseReference(reference, options) : reference);
+    const isMeant = (record: ImageRecord) =>
+      record.origin === origin && (platform === undefined || platformRank(platform, record.platform) !== undefined);
+    return await this.#disk(this.#index.remove(isMeant, signal));
+  }
+
   /** Everything that is recorded, in the order of the index. */
   async list(): Promise<ImageRecord[]> {
     return this.#disk(this.#index.read());
@@ -132,30 +189,8 @@ export class ImageStore {
     return join(this.directory, 'staging');
   }
 
-  async #writeVerified(
-    file: FileHandle,
-    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
-    content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { signal, onBytes }: WriteBlobOptions,
-  ): Promise<void> {
-    const hash = new DigestHash(splitDigest(digest).algorithm);
-    let bytes = 0;
-    for await (const chunk of content) {
-      signal?.throwIfAborted();
-      bytes += chunk.length;
-      if (bytes > size) throw sizeMismatch(digest, size, 'more');
-      hash.update(chunk);
-      await this.#disk(writeFully(file, chunk));
-      onBytes?.(bytes);
-    }
-    if (bytes !== size) throw sizeMismatch(digest, size, String(bytes));
-    const actual = hash.digest();
-    if (actual !== digest) {
-      throw new OciError('DIGEST_MISMATCH', `The blob ${digest} came with other content, of digest ${actual}.`, {
-        subject: digest,
-        remedy: 'The registry, or something between it and this machine, changed it; pull again or from elsewhere.',
-      });
-    }
+  get #partialDirectory(): string {
+    return join(this.directory, 'partial');
   }
 
   async #disk<T>(operation: Promise<T>): Promise<T> {
@@ -165,18 +200,6 @@ export class ImageStore {
       throw storeError(this.directory, cause);
     }
   }
-}
-
-async function writeFully(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let offset = 0;
-  while (offset < chunk.length) offset += (await file.write(chunk, offset)).bytesWritten;
-}
-
-function sizeMismatch(digest: Digest, size: number, actual: string): OciError {
-  return new OciError('SIZE_MISMATCH', `The blob ${digest} should have ${size} bytes but came with ${actual}.`, {
-    subject: digest,
-    remedy: 'The registry, or something between it and this machine, changed it; pull again or from elsewhere.',
-  });
 }
 
 function storeError(directory: string, cause: unknown): OciError {

@@ -22,8 +22,9 @@ export class JsonDocument {
     let value: unknown;
     try {
       value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    } catch (cause) {
-      throw new OciError(reason, `${capitalised(what)} is not JSON.`, { subject: what, cause });
+    } catch {
+      // The parser's own error quotes the text, which may hold secrets.
+      throw new OciError(reason, `${capitalised(what)} is not JSON.`, { subject: what });
     }
     if (!isObject(value)) throw new OciError(reason, `${capitalised(what)} is not a JSON object.`, { subject: what });
     return new JsonDocument(value, what, '', reason);

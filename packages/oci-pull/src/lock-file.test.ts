@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { withLockFile } from './lock-file.ts';
+import { removeAbandonedDrafts, withLockFile } from './lock-file.ts';
 import { isGone, ownIdentity } from './process-identity.ts';
 
 let directory: string;
@@ -60,6 +60,16 @@ test('the lock of a living process is waited for, until the caller gives up', as
   const signal = AbortSignal.timeout(50);
   await expect(withLockFile(lock, async () => 'done', signal)).rejects.toThrow();
   expect(existsSync(lock)).toBe(true);
+});
+
+test('what a process left that died while it took a lock is cleared away, and nothing else', async () => {
+  const { pid } = spawnSync('true');
+  writeFileSync(`${lock}.lock.${nonce}`, `${pid}-unknown ${nonce}`);
+  const alive = `another.lock.${nonce}`;
+  writeFileSync(join(directory, alive), `${ownIdentity()} ${nonce}`);
+  writeFileSync(join(directory, 'file'), `${pid}-unknown ${nonce}`);
+  await removeAbandonedDrafts(directory);
+  expect(readdirSync(directory).sort()).toEqual([alive, 'file']);
 });
 
 test('what cannot be told counts as alive', () => {

@@ -1,26 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { systemErrorCode } from './errors.ts';
 import { pause } from './pause.ts';
 import { isGone, ownIdentity } from './process-identity.ts';
+import { listDirectory } from './staging.ts';
+
+const draftName = /\.(lock|break)\.[0-9a-f-]{36}$/;
+
+/** Milliseconds between two looks at a lock that another holds: short at first, then longer. */
+const firstLook = 5;
+const laterLooks = 100;
 
 /**
  * Runs an action while holding a lock file; waits as long as another process (or another call) holds it.
- * The lock of a process that died is taken over. Keep the action short: waiters look again every few milliseconds,
- * because a file offers no event that every system delivers.
+ * The lock of a process that died is taken over. Waiters look again after some milliseconds, because a file offers no
+ * event that every system delivers.
  */
 export async function withLockFile<T>(path: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  await using _lock = await takeLockFile(path, signal);
+  return await action();
+}
+
+/** Takes a lock as {@link withLockFile} does; it is held until it is disposed of. */
+export async function takeLockFile(path: string, signal?: AbortSignal): Promise<AsyncDisposable> {
   const mine = `${ownIdentity()} ${randomUUID()}`;
-  while (!(await take(path, mine))) {
+  for (let patience = firstLook; !(await take(path, mine)); patience = Math.min(patience * 1.2, laterLooks)) {
     signal?.throwIfAborted();
     const holder = await readLock(path);
     if (holder !== undefined && isGone(holder.split(' ', 1)[0] ?? '')) await breakLock(path, holder);
-    else await pause(2 + Math.random() * 8, signal);
+    else await pause(patience * (0.5 + Math.random()), signal);
   }
-  try {
-    return await action();
-  } finally {
-    await rm(path, { force: true });
+  return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+}
+
+/** Removes what processes left in a directory that died in the moment of taking a lock. */
+export async function removeAbandonedDrafts(directory: string): Promise<void> {
+  for (const name of await listDirectory(directory)) {
+    const path = join(directory, name);
+    if (!draftName.test(name)) continue;
+    if (isGone(((await readLock(path)) ?? '').split(' ', 1)[0] ?? '')) await rm(path, { force: true });
   }
 }
 

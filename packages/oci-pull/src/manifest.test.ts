@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { digestOf } from './digest.ts';
 import { OciError } from './errors.ts';
 import { parseImageConfig } from './image-config.ts';
-import { parseManifest } from './manifest.ts';
+import { parseArtifact, parseManifest } from './manifest.ts';
 import { mediaTypes } from './media-types.ts';
 import { type Platform, platformRank } from './platform.ts';
 import { buildImage } from './testing/image-layout.ts';
@@ -86,6 +86,51 @@ describe('a manifest', () => {
   });
 });
 
+describe('an artifact', () => {
+  const artifact = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    artifactType: 'application/vnd.example.thing',
+    config: { ...config, mediaType: mediaTypes.ociEmpty },
+    layers: [{ ...layer, mediaType: 'any/thing', annotations: { a: 'b' } }],
+    annotations: { c: 'd' },
+  };
+  const read = (document: unknown) => parseArtifact(bytesOf(document), '', digest);
+
+  test('is read with its notes, whatever its layers are', () => {
+    expect(read(artifact)).toMatchObject({
+      kind: 'artifact',
+      artifactType: 'application/vnd.example.thing',
+      layers: [{ mediaType: 'any/thing', annotations: { a: 'b' } }],
+      annotations: { c: 'd' },
+    });
+  });
+
+  test('of the old kind says by its config what it is', () => {
+    const { artifactType: _, ...old } = { ...artifact, config: { ...config, mediaType: 'application/vnd.old' } };
+    expect(read(old)).toMatchObject({ artifactType: 'application/vnd.old' });
+  });
+
+  test.each<[string, unknown]>([
+    ['annotations that are none', { ...artifact, annotations: { a: 1 } }],
+    ['no config', { ...artifact, config: undefined }],
+    ['an index in it', { ...artifact, manifests: [] }],
+  ])('with %s is refused', (_, document) => {
+    expect(() => read(document)).toThrow(expect.objectContaining({ reason: 'INVALID_MANIFEST' }));
+  });
+});
+
+test('a foreign layer and an unknown one are told apart', () => {
+  const withLayer = (mediaType: string) => () => parse({ ...manifest, layers: [{ ...layer, mediaType }] });
+  for (const type of [
+    'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+    'application/vnd.oci.image.layer.nondistributable.v1.tar+gzip',
+  ]) {
+    expect(withLayer(type)).toThrow(/is foreign/);
+  }
+  expect(withLayer(`${mediaTypes.ociLayer}+gzip+encrypted`)).toThrow(/is of type .*encrypted/);
+});
+
 describe('a config', () => {
   test('tells how the image wants to be run', () => {
     const built = buildImage({
@@ -158,5 +203,15 @@ test('the best platform that runs is chosen, never one that does not', () => {
   expect(platformRank(linux('arm', 'v6'), linux('arm', 'v7'))).toBeUndefined();
   expect(platformRank(linux('amd64'), linux('amd64', 'v3'))).toBeUndefined();
   expect(platformRank(linux('amd64'), linux('arm64'))).toBeUndefined();
+  expect(platformRank(linux('amd64'), linux('amd64', 'v1'))).toBe(0);
+  expect(platformRank(linux('amd64', 'v3'), linux('amd64', 'v3'))).toBe(0);
+  expect(platformRank(linux('amd64', 'v3'), linux('amd64', 'v2'))).toBe(1);
+  expect(platformRank(linux('amd64', 'v3'), linux('amd64'))).toBe(3);
+  expect(platformRank(linux('amd64', 'v2'), linux('amd64', 'v3'))).toBeUndefined();
+  expect(platformRank(linux('arm', 'v7'), linux('arm', 'v5'))).toBe(2);
+  expect(platformRank(linux('arm64', 'v9'), linux('arm64', 'v8'))).toBe(1);
+  expect(platformRank(linux('arm64', 'v8.2'), linux('arm64', 'v8'))).toBe(1);
+  expect(platformRank(linux('riscv64'), linux('riscv64'))).toBe(0);
+  expect(platformRank(linux('odd', 'x'), linux('odd', 'y'))).toBeUndefined();
   expect(platformRank(linux('amd64'), { os: 'windows', architecture: 'amd64' })).toBeUndefined();
 });

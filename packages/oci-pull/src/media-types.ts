@@ -4,6 +4,8 @@ export const mediaTypes = {
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociConfig: 'application/vnd.oci.image.config.v1+json',
   ociLayer: 'application/vnd.oci.image.layer.v1.tar',
+  /** The config or the only layer of an artifact that has none: two bytes, `{}`. */
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
   dockerIndex: 'application/vnd.docker.distribution.manifest.list.v2+json',
   dockerManifest: 'application/vnd.docker.distribution.manifest.v2+json',
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
@@ -33,4 +35,9 @@ const layerTypes: ReadonlySet<string> = new Set([
 
 export function isLayerType(mediaType: string): boolean {
   return layerTypes.has(mediaType);
+}
+
+/** Layers that a registry may not hand out: their manifest names other places where their bytes are said to be. */
+export function isForeignLayerType(mediaType: string): boolean {
+  return /^application\/vnd\.(docker\.image\.rootfs\.foreign\.|oci\.image\.layer\.nondistributable\.)/.test(mediaType);
 }

@@ -1,4 +1,5 @@
 import { byteStringOf } from './byte-string.ts';
+import { noXattrs, type Xattrs } from './tar-entry.ts';
 import { TarError, type TarHeader } from './tar-header.ts';
 
 /** Records of a PAX extended header: `length key=value\n`, the length in decimal and counting itself. */
@@ -53,16 +54,39 @@ export function applyPaxRecords(header: TarHeader, records: ReadonlyMap<string, 
     size: integer('size', header.size),
     uid: integer('uid', header.uid),
     gid: integer('gid', header.gid),
-    mtime: mtime === undefined ? header.mtime : Number(mtime),
+    ...(mtime === undefined ? {} : { mtime: Number(mtime), nanoseconds: nanosecondsOf(mtime) }),
   };
 }
 
-const xattrPrefix = 'SCHILY.xattr.';
+/** The fraction counts upwards, also of a time before 1970. Digits beyond the ninth are cut off. */
+function nanosecondsOf(time: string): number {
+  const digits = time.split('.', 2)[1] ?? '';
+  const fraction = Number(digits.slice(0, 9).padEnd(9, '0'));
+  return time.startsWith('-') && fraction > 0 ? 1_000_000_000 - fraction : fraction;
+}
 
-export function xattrsOf(records: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
+/** GNU tar, Docker, containerd and umoci write values as they are; libarchive as base64 under an encoded name. */
+const plainPrefix = 'SCHILY.xattr.';
+const encodedPrefix = 'LIBARCHIVE.xattr.';
+export function xattrsOf(records: ReadonlyMap<string, Buffer>): Xattrs {
+  if (records.size === 0) return noXattrs;
   const xattrs = new Map<string, Buffer>();
   for (const [key, value] of records) {
-    if (key.startsWith(xattrPrefix)) xattrs.set(key.slice(xattrPrefix.length), Buffer.from(value));
+    if (key.startsWith(plainPrefix)) {
+      xattrs.set(key.slice(plainPrefix.length), Buffer.from(value));
+    } else if (key.startsWith(encodedPrefix)) {
+      const name = decoded(key.slice(encodedPrefix.length));
+      // Archives that have both forms mean the same by them.
+      if (!records.has(`${plainPrefix}${name}`)) xattrs.set(name, Buffer.from(value.toString('latin1'), 'base64'));
+    }
   }
-  return xattrs;
+  return xattrs.size === 0 ? noXattrs : xattrs;
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    throw new TarError('the name of an extended attribute is malformed');
+  }
 }

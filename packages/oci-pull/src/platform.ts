@@ -16,12 +16,19 @@ export function platformRank(wanted: Platform, offered: Platform): number | unde
   return rank < 0 ? undefined : rank;
 }
 
-/** Variants that run on the wanted platform, the best first; an older ARM runs on a newer one. */
+/** The lowest variant of an architecture, and the one that is meant when none is named. */
+const variantRange: Readonly<Record<string, { lowest: number; usual: number }>> = {
+  amd64: { lowest: 1, usual: 1 },
+  arm: { lowest: 5, usual: 7 },
+  arm64: { lowest: 8, usual: 8 },
+};
+
+/** Variants that run on the wanted platform, the best first: older ones run on newer ones, unnamed ones everywhere. */
 function acceptableVariants({ architecture, variant }: Platform): readonly (string | undefined)[] {
-  if (architecture === 'arm64' && (variant === undefined || variant === 'v8')) return ['v8', undefined];
-  if (architecture === 'arm') {
-    const variants = ['v7', 'v6', 'v5'];
-    return [...variants.slice(Math.max(0, variants.indexOf(variant ?? 'v7'))), undefined];
-  }
-  return variant === undefined ? [undefined] : [variant, undefined];
+  const range = variantRange[architecture];
+  if (range === undefined) return variant === undefined ? [undefined] : [variant, undefined];
+  const exact = variant ?? `v${range.usual}`;
+  const highest = Number(/^v([0-9])(\.[0-9]+)?$/.exec(exact)?.[1] ?? 0);
+  const older = Array.from({ length: Math.max(0, highest - range.lowest + 1) }, (_, step) => `v${highest - step}`);
+  return [...new Set([exact, ...older]), undefined];
 }

@@ -17,6 +17,8 @@ export type PullProgress =
       /** Bytes that are here. */
       readonly bytes: number;
       readonly total: number;
+      /** Bytes a second since this blob began to arrive; 0 for one that was there or waits. */
+      readonly rate: number;
       /** `exists`: it was in the store already. */
       readonly state: 'waiting' | 'downloading' | 'exists' | 'done';
     };

@@ -1,33 +1,23 @@
-import type { Credentials } from './authentication.ts';
-import { copyImage } from './copy-image.ts';
-import { OciError } from './errors.ts';
+import type { BlobTier } from './blob-tier.ts';
+import { copyImage, type ReadLayers } from './copy-image.ts';
 import type { ImageStore } from './image-store.ts';
-import { formatPlatform, type Platform } from './platform.ts';
+import type { Platform } from './platform.ts';
 import type { PullProgress } from './progress.ts';
 import { formatReference, type ImageReference, parseReference } from './reference.ts';
-import { RegistrySource } from './registry-source.ts';
+import { fromSources, type SourceOptions } from './source-chain.ts';
 import { findImage, type StoredImage } from './stored-image.ts';
 
-/** `always` asks the registry each time; `never` only looks into the store. */
-export type PullPolicy = 'always' | 'ifNotPresent' | 'never';
-
-export interface PullImageOptions {
+export interface PullImageOptions extends SourceOptions {
   store: ImageStore;
   platform: Platform;
-  /** Default: none, which is enough for public images. */
-  credentials?: Credentials | undefined;
-  /** Default: `ifNotPresent`. */
-  policy?: PullPolicy | undefined;
-  /** Registry of names that have none. Default: `ZLAYER_DEFAULT_REGISTRY`, or else `docker.io`. */
-  defaultRegistry?: string | undefined;
-  /** Registries (`host` or `host:port`) that are spoken to over plain HTTP. Loopback hosts always are. */
-  insecureRegistries?: readonly string[] | undefined;
-  signal?: AbortSignal | undefined;
+  /** Asked for layers before a layout or a registry is, in order. Default: none. */
+  tiers?: readonly BlobTier[] | undefined;
   onProgress?: ((progress: PullProgress) => void) | undefined;
 }
 
 /**
  * Brings an image into a store: the manifest for the platform, its config and its layers, each verified by its digest.
+ * It is looked for in the store, in `layouts`, at the registry's mirrors and at the registry, in this order.
  * Blobs that are there already are not fetched again.
  *
  * @returns The complete image.
@@ -35,21 +25,35 @@ export interface PullImageOptions {
  *   When the signal was aborted, its reason is thrown.
  */
 export async function pullImage(reference: string | ImageReference, options: PullImageOptions): Promise<StoredImage> {
-  const { store, platform, policy = 'ifNotPresent', signal, onProgress } = options;
+  return await pullThrough(reference, options, undefined);
+}
+
+/** Pulls an image; what is fetched goes through `readLayers` on its way, which is not called for a stored image. */
+export async function pullThrough(
+  reference: string | ImageReference,
+  options: PullImageOptions,
+  readLayers: ReadLayers | undefined,
+): Promise<StoredImage> {
+  const { store, platform, tiers, signal, onProgress } = options;
   signal?.throwIfAborted();
   const parsed = typeof reference === 'string' ? parseReference(reference, options) : reference;
   const origin = formatReference(parsed);
   const name = typeof reference === 'string' ? reference : origin;
-  if (policy !== 'always') {
-    const found = await findImage(store, parsed, platform);
-    if (found !== undefined) return { ...found, name };
-    if (policy === 'never') {
-      throw new OciError('IMAGE_UNKNOWN', `${origin} for ${formatPlatform(platform)} is not in ${store.directory}.`, {
-        subject: origin,
-        remedy: 'Pull it, or choose another pull policy than never.',
-      });
-    }
+  const stored = await findImage(store, parsed, platform);
+  const inStore = stored === undefined ? undefined : { ...stored, value: stored };
+  const image = await fromSources(parsed, options, inStore, store.directory, async (source) => {
+    return await copyImage(source, { store, name, origin, platform, tiers, signal, onProgress, readLayers });
+  });
+  if (image !== stored) return image;
+  reportStored(image, onProgress);
+  return { ...image, name };
+}
+
+function reportStored(image: StoredImage, onProgress: ((progress: PullProgress) => void) | undefined): void {
+  const { digest, platform, sizes, layers } = image;
+  onProgress?.({ type: 'resolved', digest, platform, total: sizes.layers });
+  for (const layer of new Map(layers.map((each) => [each.digest, each])).values()) {
+    const { digest: blob, size } = layer;
+    onProgress?.({ type: 'blob', digest: blob, bytes: size, total: size, rate: 0, state: 'exists' });
   }
-  await using source = new RegistrySource(parsed, options);
-  return await copyImage(source, { store, name, origin, platform, signal, onProgress });
 }

@@ -88,13 +88,13 @@ function splitName(text: string, name: string, options: ParseReferenceOptions): 
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);
   if (/[.:[\]]/.test(first) || first.toLowerCase() === 'localhost') {
-    return inRegistry(normalRegistry(text, first), name.slice(slash + 1));
+    return inRegistry(normalRegistry(first, text), name.slice(slash + 1));
   }
   if (/^[0-9a-f]{64}$/.test(name)) {
     throw invalid(text, '64 hexadecimal digits name an image by its identifier, not by its repository');
   }
   const fallback = options.defaultRegistry || process.env['ZLAYER_DEFAULT_REGISTRY'] || 'docker.io';
-  return inRegistry(normalRegistry(fallback, fallback), name);
+  return inRegistry(normalRegistry(fallback), name);
 }
 
 function inRegistry(registry: string, name: string): ImageReference {
@@ -102,7 +102,13 @@ function inRegistry(registry: string, name: string): ImageReference {
   return { registry, repository: official ? `library/${name}` : name };
 }
 
-function normalRegistry(text: string, registry: string): string {
+/**
+ * A registry as it stands in parsed references: in lower case, and Docker Hub under one name.
+ *
+ * @param text What to name in the error.
+ * @throws {OciError} `INVALID_REFERENCE` if it is no host with an optional port.
+ */
+export function normalRegistry(registry: string, text = registry): string {
   const match = /^(\[[^\]]*\]|[^:[\]]*)(?::([0-9]{1,5}))?$/.exec(registry);
   const host = match?.[1] ?? '';
   const port = match?.[2];

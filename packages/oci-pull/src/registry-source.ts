@@ -1,206 +1,241 @@
-import { isIP } from 'node:net';
-import { Authenticator, type Credentials, parseChallenges } from './authentication.ts';
-import { type Digest, digestOf, splitDigest } from './digest.ts';
+import { verifyDocument } from './choose-manifest.ts';
+import { type Digest, digestOf, isDigest, splitDigest } from './digest.ts';
 import { OciError } from './errors.ts';
-import {
-  discard,
-  HttpClient,
-  type HttpRequest,
-  type HttpResponse,
-  isPassing,
-  networkError,
-  retryDelay,
-  shown,
-} from './http-client.ts';
-import type { ImageSource, ManifestDocument } from './image-source.ts';
+import { discard, type HttpResponse, isPassing, isWebPage, networkError, shown } from './http-client.ts';
+import type { ImageSource, ManifestDocument, OpenBlobOptions, OpenedBlob } from './image-source.ts';
 import { acceptedManifests, type Descriptor, maximumManifestSize } from './manifest.ts';
 import { pause } from './pause.ts';
 import { formatReference, type ImageReference } from './reference.ts';
+import { RegistryAccess } from './registry-access.ts';
+import type { RegistryOptions } from './registry-options.ts';
+import { type DocumentResponse, RepositoryClient } from './repository-client.ts';
+import { retryDelay } from './retry.ts';
+import { repositoryScope } from './token-scope.ts';
 
-export interface RegistrySourceOptions {
-  credentials?: Credentials | undefined;
-  /** Registries (`host` or `host:port`) that are spoken to over plain HTTP. Loopback hosts always are. */
-  insecureRegistries?: readonly string[] | undefined;
+/** Bytes between two breaks after which the attempts are counted anew. */
+const goodProgress = 8 * 1024 * 1024;
+
+/** The registry or one of its mirrors. */
+interface Place {
+  readonly client: RepositoryClient;
+  /** Mirrors are not asked again after they failed, and a mirror is not waited for as the registry itself is. */
+  readonly isMirror: boolean;
+  failed: boolean;
 }
 
-const maximumRedirects = 5;
-const blobAttempts = 4;
-/** A body that brings less than this in a minute is given up: it would take days. */
-const slowest = { bytes: 16 * 1024, milliseconds: 60_000 };
+/** An answer that brings a blob, from `start` on. */
+interface BlobResponse {
+  readonly place: Place;
+  readonly response: HttpResponse;
+  readonly start: number;
+}
 
-/** An image in a registry, over the distribution API. */
+/** An image in a registry, over the distribution API: first from the registry's mirrors, then from itself. */
 export class RegistrySource implements ImageSource, AsyncDisposable {
-  readonly #http = new HttpClient();
+  readonly kind = 'registry';
+  readonly #access: RegistryAccess;
   readonly #reference: ImageReference;
-  readonly #base: URL;
-  readonly #insecure: ReadonlySet<string>;
-  readonly #authenticator: Authenticator;
+  readonly #places: readonly Place[];
 
-  constructor(reference: ImageReference, { credentials, insecureRegistries = [] }: RegistrySourceOptions = {}) {
+  constructor(reference: ImageReference, options: RegistryOptions = {}) {
+    this.#access = new RegistryAccess(reference.registry, options);
     this.#reference = reference;
-    this.#insecure = new Set(insecureRegistries.map((name) => name.toLowerCase()));
-    const { registry, repository } = reference;
-    const host = registry === 'docker.io' ? 'registry-1.docker.io' : registry;
-    const scheme = this.#insecure.has(registry) || isLoopback(new URL(`http://${host}`)) ? 'http' : 'https';
-    this.#base = new URL(`${scheme}://${host}/v2/${repository}/`);
-    const mayUse = (url: URL) => this.#mayUse(url);
-    this.#authenticator = new Authenticator(this.#http, this.#base, repository, credentials, mayUse);
+    const place = (location: { registry: string; repository: string }, isMirror: boolean): Place => {
+      const scopes = [repositoryScope(location.repository, 'pull')];
+      const client = new RepositoryClient(this.#access, location, scopes, isMirror ? 1 : undefined);
+      return { client, isMirror, failed: false };
+    };
+    const mirrors = this.#access.mirrorsOf(reference).map((location) => place(location, true));
+    this.#places = [...mirrors, place(reference, false)];
   }
 
   async resolve(signal: AbortSignal): Promise<ManifestDocument> {
-    const { tag, digest } = this.#reference;
-    const { bytes, headers } = await this.#manifest(digest ?? tag ?? 'latest', signal);
-    const announced = headers['docker-content-digest'];
-    const actual = digestOf(bytes, digest === undefined ? 'sha256' : splitDigest(digest).algorithm);
-    if (digest !== undefined && actual !== digest) throw this.#mismatch(digest, actual);
-    if (typeof announced === 'string' && announced.startsWith('sha256:') && digestOf(bytes) !== announced) {
-      throw this.#mismatch(announced, digestOf(bytes));
-    }
-    return { bytes, mediaType: String(headers['content-type'] ?? ''), digest: actual };
+    const { digest } = this.#reference;
+    return await this.#anywhere(signal, async ({ client }) => {
+      const { bytes, headers } = await this.#manifest(client, this.#target, signal);
+      const announced = headers['docker-content-digest'];
+      const actual = digestOf(bytes, digest === undefined ? 'sha256' : splitDigest(digest).algorithm);
+      if (digest !== undefined && actual !== digest) throw this.#mismatch(digest, actual);
+      if (typeof announced === 'string' && announced.startsWith('sha256:') && digestOf(bytes) !== announced) {
+        throw this.#mismatch(announced, digestOf(bytes));
+      }
+      return { bytes, mediaType: String(headers['content-type'] ?? ''), digest: actual };
+    });
+  }
+
+  /**
+   * What {@link resolve} would give, as far as it can be known without fetching it.
+   *
+   * @returns undefined if the registry does not say.
+   */
+  async resolveDigest(signal: AbortSignal): Promise<Digest | undefined> {
+    if (this.#reference.digest !== undefined) return this.#reference.digest;
+    return await this.#anywhere(signal, async ({ client }) => {
+      const request = { method: 'HEAD', headers: { accept: acceptedManifests }, signal } as const;
+      const response = await client.send(`manifests/${this.#target}`, request);
+      await discard(response.body);
+      // Some registries refuse HEAD, others know it only for some accounts: the full request will tell.
+      const announced = response.status === 200 ? String(response.headers['docker-content-digest'] ?? '') : '';
+      return isDigest(announced) ? announced : undefined;
+    });
   }
 
   async readDocument(descriptor: Descriptor, kind: 'manifest' | 'blob', signal: AbortSignal): Promise<Uint8Array> {
-    if (kind === 'manifest') return (await this.#manifest(descriptor.digest, signal)).bytes;
-    const url = this.#url(`blobs/${descriptor.digest}`);
-    const send = (target: URL, request: HttpRequest) => this.#send(target, request);
-    const response = await this.#http.sendForDocument(url, { headers: {}, signal }, maximumManifestSize, send);
-    if (response.status !== 200) throw this.#refused(response.url, response.status, descriptor.digest);
-    return response.bytes;
+    const { digest } = descriptor;
+    return await this.#anywhere(signal, async ({ client, isMirror }) => {
+      const bytes =
+        kind === 'manifest'
+          ? (await this.#manifest(client, digest, signal)).bytes
+          : await this.#document(client, digest, signal);
+      // Whoever copies verifies this, too; but what a mirror has damaged is better had from the next one.
+      if (isMirror) verifyDocument(bytes, descriptor);
+      return bytes;
+    });
   }
 
-  /** Streams a blob; when the connection breaks, it goes on where it stopped. */
-  async *openBlob(descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let received = 0;
-    for (let attempt = 1; ; attempt++) {
-      const { response, skip } = await this.#blobFrom(descriptor, received, signal);
-      let position = received - skip;
-      const pace = new Pace();
+  async openBlob(descriptor: Descriptor, { offset = 0, signal }: OpenBlobOptions): Promise<OpenedBlob> {
+    const known = offset <= descriptor.size ? offset : 0;
+    if (known > 0 && known === descriptor.size) return { start: known, content: nothing() };
+    const opened = await this.#anywhere(signal, (place) => this.#request(place, descriptor, known, signal));
+    return { start: opened.start, content: this.#content(opened, descriptor, signal) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#access[Symbol.asyncDispose]();
+  }
+
+  get #target(): string {
+    return this.#reference.digest ?? this.#reference.tag ?? 'latest';
+  }
+
+  /** Asks one place after the other. What a mirror answers is only final if it is what was wanted. */
+  async #anywhere<T>(signal: AbortSignal, ask: (place: Place) => Promise<T>): Promise<T> {
+    for (const place of this.#places) {
+      if (place.failed) continue;
       try {
-        for await (const chunk of response.body) {
+        return await ask(place);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!place.isMirror) throw error;
+        // A mirror may lack one thing and have others; one that cannot be reached is not asked again.
+        place.failed = error instanceof OciError && (error.code === 'NETWORK' || error.code === 'TIMEOUT');
+      }
+    }
+    throw new RangeError('the registry itself is the last place');
+  }
+
+  /** The bytes of an answer; when it breaks off, of further ones: at the next place, or at the registry once more. */
+  async *#content(opened: BlobResponse, descriptor: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { http } = this.#access;
+    let current: BlobResponse | undefined = opened;
+    let received = opened.start;
+    let broken = received;
+    for (let attempt = 1; ; attempt++) {
+      let failure: unknown;
+      try {
+        current ??= await this.#anywhere(signal, (place) => this.#request(place, descriptor, received, signal));
+        let position = current.start;
+        for await (const chunk of http.bytesOf(current.response)) {
+          // A server that ignores ranges sends the beginning once more.
           const fresh = chunk.subarray(Math.max(0, received - position));
           position += chunk.length;
           if (fresh.length === 0) continue;
           received += fresh.length;
           yield fresh;
-          if (pace.isTooSlow(chunk.length)) throw tooSlow(response.url);
         }
-        return;
+        if (received >= descriptor.size || !current.place.isMirror) return;
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof OciError) throw error;
-        if (attempt === blobAttempts || !isPassing(error)) throw networkError(error, response.url);
+        failure = error;
       } finally {
-        response.body.destroy();
+        current?.response.body.destroy();
       }
+      const { place, response } = current ?? { place: undefined, response: opened.response };
+      current = undefined;
+      if (place?.isMirror === true) {
+        place.failed = true;
+        continue;
+      }
+      // A connection that breaks now and then but gets on is not given up.
+      if (received - broken >= goodProgress) attempt = 1;
+      broken = received;
+      if (attempt >= http.transport.attempts || !mayContinue(failure)) throw networkError(failure, response.url);
       await pause(retryDelay(attempt), signal);
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#http.close();
-  }
-
-  /** Requests a blob from an offset; `skip` says how many bytes the server sends again because it ignores ranges. */
-  async #blobFrom(
-    { digest, size }: Descriptor,
-    offset: number,
-    signal: AbortSignal,
-  ): Promise<{ response: HttpResponse; skip: number }> {
-    // Bytes are hashed as they are stored, so a server must not compress them on the way.
-    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-    if (offset > 0) headers['range'] = `bytes=${offset}-`;
-    const response = await this.#send(this.#url(`blobs/${digest}`), { headers, signal });
-    const partial = response.status === 206 && offset > 0;
+  async #request(place: Place, descriptor: Descriptor, offset: number, signal: AbortSignal): Promise<BlobResponse> {
+    const { client } = place;
+    const { digest, size } = descriptor;
+    const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
+    const response = await client.send(`blobs/${digest}`, { headers, signal });
+    const { status, url } = response;
+    if (status === 416 && offset > 0) {
+      await discard(response.body);
+      return await this.#request(place, descriptor, 0, signal);
+    }
+    const partial = status === 206 && offset > 0;
     try {
-      if (!partial && response.status !== 200) throw this.#refused(response.url, response.status, digest);
+      if (!partial && status !== 200) {
+        const bytes = await this.#access.http.readBounded(response, maximumManifestSize);
+        throw await client.refused({ ...response, bytes }, () => this.#unknownBlob(client, digest));
+      }
       const range = String(response.headers['content-range'] ?? '');
       if (partial && !range.startsWith(`bytes ${offset}-`)) {
-        throw new OciError('SERVER_FAILED', `${shown(response.url)} sent another range than ${offset}-.`);
+        throw new OciError('SERVER_FAILED', `${shown(url)} sent another range than ${offset}-.`, {
+          subject: shown(url),
+        });
       }
       const length = response.headers['content-length'];
       const expected = partial ? size - offset : size;
-      if (length !== undefined && Number(length) !== expected) {
-        const text = `The blob ${digest} should have ${expected} bytes but ${shown(response.url)} sends ${length}.`;
+      // The bytes are used as they come, so a mirror has to show first that it means the right number of them.
+      const unknownIsWrong = place.isMirror || isWebPage(response);
+      if (length === undefined ? unknownIsWrong : Number(length) !== expected) {
+        const sent = `${length ?? 'an unknown number'}${isWebPage(response) ? ', a web page' : ''}`;
+        const text = `The blob ${digest} should have ${expected} bytes but ${shown(url)} sends ${sent}.`;
         throw new OciError('SIZE_MISMATCH', text, { subject: digest, remedy: 'The registry has it damaged.' });
       }
     } catch (error) {
       response.body.destroy();
       throw error;
     }
-    return { response, skip: partial ? 0 : offset };
+    return { place, response, start: partial ? offset : 0 };
   }
 
-  async #manifest(target: string, signal: AbortSignal): Promise<HttpResponse & { bytes: Buffer }> {
-    const url = this.#url(`manifests/${target}`);
-    const headers = { accept: acceptedManifests };
-    const send = (to: URL, request: HttpRequest) => this.#send(to, request);
-    const response = await this.#http.sendForDocument(url, { headers, signal }, maximumManifestSize, send);
-    if (response.status !== 200) throw this.#refused(response.url, response.status, target);
+  async #document(client: RepositoryClient, digest: Digest, signal: AbortSignal): Promise<Buffer> {
+    const response = await client.sendForDocument(`blobs/${digest}`, { headers: {}, signal });
+    if (response.status !== 200) throw await client.refused(response, () => this.#unknownBlob(client, digest));
+    return response.bytes;
+  }
+
+  async #manifest(client: RepositoryClient, target: string, signal: AbortSignal): Promise<DocumentResponse> {
+    const request = { headers: { accept: acceptedManifests }, signal };
+    const response = await client.sendForDocument(`manifests/${target}`, request);
+    if (response.status !== 200) throw await client.refused(response, () => this.#unknownManifest(client, target));
+    if (isWebPage(response)) {
+      const text = `${shown(response.url)} answered with a web page instead of a manifest.`;
+      throw new OciError('INVALID_MANIFEST', text, {
+        subject: formatReference(this.#reference),
+        remedy:
+          'Check the name of the registry, and whether something on the way (a proxy, a login page) answers for it.',
+      });
+    }
     return response;
   }
 
-  /** Sends a request with the credentials that the registry asked for, following redirects without them. */
-  async #send(url: URL, request: HttpRequest): Promise<HttpResponse> {
-    let target = url;
-    let authorization = await this.#authenticator.header();
-    let answered = false;
-    for (let redirects = 0; ; ) {
-      const own = target.origin === this.#base.origin;
-      const headers = own && authorization !== undefined ? { ...request.headers, authorization } : request.headers;
-      const response = await this.#http.send(target, { ...request, headers });
-      if (response.status === 401 && own && !answered) {
-        await discard(response.body);
-        const challenges = parseChallenges(response.headers['www-authenticate']);
-        authorization = await this.#authenticator.answer(challenges, authorization, request.signal);
-        answered = true;
-      } else if ([301, 302, 303, 307, 308].includes(response.status)) {
-        await discard(response.body);
-        if (++redirects > maximumRedirects) throw this.#unsafeRedirect(`redirects more than ${maximumRedirects} times`);
-        target = this.#redirected(target, response.headers['location']);
-      } else {
-        return response;
-      }
-    }
+  #unknownManifest(client: RepositoryClient, target: string): OciError {
+    if (target !== this.#target) return this.#unknownBlob(client, target);
+    const name = formatReference(this.#reference);
+    return new OciError('IMAGE_UNKNOWN', `${client.base.host} has no ${name}.`, {
+      subject: name,
+      remedy: 'Check the spelling of name and tag.',
+    });
   }
 
-  #redirected(from: URL, location: string | string[] | undefined): URL {
-    const text = String(location ?? '');
-    const target = URL.canParse(text, from.href) ? new URL(text, from) : undefined;
-    if (target === undefined || !this.#mayUse(target)) throw this.#unsafeRedirect(`sends to ${JSON.stringify(text)}`);
-    return target;
-  }
-
-  /**
-   * Plain HTTP is for hosts that the user named, and among loopback hosts.
-   * A registry elsewhere has no business with what listens on this machine.
-   */
-  #mayUse(url: URL): boolean {
-    if (url.protocol === 'https:') return true;
-    if (url.protocol !== 'http:') return false;
-    return this.#insecure.has(url.host) || (isLoopback(url) && isLoopback(this.#base));
-  }
-
-  #url(path: string): URL {
-    return new URL(path, this.#base);
-  }
-
-  #refused(url: URL, status: number, what: string): OciError {
-    if (status === 401 || status === 403) return this.#authenticator.unauthorized(`it said ${status}`);
-    if (status === 404) {
-      const isBlob = url.pathname.includes('/blobs/') || what !== (this.#reference.digest ?? this.#reference.tag);
-      const text = `${this.#base.host} has no ${isBlob ? what : formatReference(this.#reference)}.`;
-      return new OciError(isBlob ? 'BLOB_UNKNOWN' : 'IMAGE_UNKNOWN', text, {
-        subject: formatReference(this.#reference),
-        remedy: isBlob ? 'The image is incomplete there; push it again.' : 'Check the spelling of name and tag.',
-      });
-    }
-    return new OciError('SERVER_FAILED', `${shown(url)} answered ${status}.`, { subject: shown(url) });
-  }
-
-  #unsafeRedirect(what: string): OciError {
-    return new OciError('UNSAFE_REDIRECT', `The registry ${this.#base.host} ${what}.`, {
+  #unknownBlob(client: RepositoryClient, digest: string): OciError {
+    return new OciError('BLOB_UNKNOWN', `${client.base.host} has no ${digest}.`, {
       subject: formatReference(this.#reference),
-      remedy: 'Only https is followed; if you trust a server with plain HTTP, name it in insecureRegistries.',
+      remedy: 'The image is incomplete there; push it again.',
     });
   }
 
@@ -212,29 +247,9 @@ export class RegistrySource implements ImageSource, AsyncDisposable {
   }
 }
 
-/** Notices a body that trickles: silence is noticed by a time-out of its own. */
-class Pace {
-  #start = performance.now();
-  #bytes = 0;
-
-  isTooSlow(bytes: number): boolean {
-    this.#bytes += bytes;
-    if (performance.now() - this.#start < slowest.milliseconds) return false;
-    const slow = this.#bytes < slowest.bytes;
-    this.#start = performance.now();
-    this.#bytes = 0;
-    return slow;
-  }
+/** Whether a download that broke off is worth another try: also when the server is just being started again. */
+function mayContinue(failure: unknown): boolean {
+  return failure instanceof OciError ? failure.reason === 'CONNECTION_FAILED' : isPassing(failure);
 }
 
-function isLoopback({ hostname }: URL): boolean {
-  if (hostname === '[::1]' || hostname === 'localhost' || hostname.endsWith('.localhost')) return true;
-  return isIP(hostname) === 4 && hostname.startsWith('127.');
-}
-
-function tooSlow(url: URL): OciError {
-  return new OciError('TIMED_OUT', `${shown(url)} sends fewer than ${slowest.bytes} bytes a minute.`, {
-    subject: shown(url),
-    remedy: 'Check the network, then try again.',
-  });
-}
+async function* nothing(): AsyncGenerator<Uint8Array> {}

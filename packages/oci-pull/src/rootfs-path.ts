@@ -33,6 +33,11 @@ export function entryComponents(path: ByteString): ByteString[] {
   return components;
 }
 
+/** Symlinks can make the real path of an entry longer than its name. */
+export function checkPathLength(bytes: number): void {
+  if (bytes > maximumPath) throw new EntryError('UNSAFE_PATH', `its real path is longer than ${maximumPath} bytes`);
+}
+
 /** Checks a symlink's target. It may point anywhere: only whoever follows it has to care. */
 export function checkSymlinkTarget(target: ByteString): void {
   if (target === '') throw new EntryError('CORRUPT_LAYER', 'its link target is empty');

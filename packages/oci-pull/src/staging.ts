@@ -12,14 +12,18 @@ export async function newStagingPath(directory: string): Promise<string> {
 
 /** Unfinished work that processes left behind when they died. */
 export async function abandonedStagingPaths(directory: string): Promise<string[]> {
-  let names: string[];
+  const names = await listDirectory(directory);
+  return names.filter((name) => isGone(name.split('_', 1)[0] ?? '')).map((name) => join(directory, name));
+}
+
+/** The names in a directory; none if it is not there. */
+export async function listDirectory(directory: string): Promise<string[]> {
   try {
-    names = await readdir(directory);
+    return await readdir(directory);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;
   }
-  return names.filter((name) => isGone(name.split('_', 1)[0] ?? '')).map((name) => join(directory, name));
 }
 
 /** Makes a rename in a directory survive a power cut. */

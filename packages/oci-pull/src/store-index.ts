@@ -2,6 +2,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, isDigest } from './digest.ts';
 import { OciError, systemErrorCode } from './errors.ts';
+import type { ImageSourceKind } from './image-source.ts';
 import { JsonDocument } from './json-document.ts';
 import { withLockFile } from './lock-file.ts';
 import { type Descriptor, parseIndexEntry } from './manifest.ts';
@@ -18,11 +19,14 @@ export interface ImageRecord extends Descriptor {
   /** What the origin's tag pointed to when it was pulled: an index, or the manifest itself. */
   readonly resolved: Digest;
   readonly platform: Platform;
+  /** `local` for what was built, loaded or tagged here. */
+  readonly source: ImageSourceKind;
 }
 
 const nameKey = 'org.opencontainers.image.ref.name';
 const originKey = 'com.zlayer.image.origin';
 const resolvedKey = 'com.zlayer.image.resolved';
+const sourceKey = 'com.zlayer.image.source';
 
 /** An entry as it stands in the file. Entries of other tools are kept as they are. */
 type IndexItem = Readonly<Record<string, unknown>>;
@@ -58,6 +62,23 @@ export class StoreIndex {
   /** The new record replaces its namesake; equivalent names follow, so that no two spellings mean different images. */
   async add(record: ImageRecord, signal?: AbortSignal): Promise<void> {
     await this.#change((items) => [...items.flatMap((item) => superseded(item, record)), formatRecord(record)], signal);
+  }
+
+  /** Takes out the records that a condition holds for. @returns Those records. */
+  async remove(condition: (record: ImageRecord) => boolean, signal?: AbortSignal): Promise<ImageRecord[]> {
+    let removed: ImageRecord[] = [];
+    await this.#change((items) => {
+      const isMeant = (item: IndexItem) => {
+        const record = parseRecord(item);
+        return record !== undefined && condition(record);
+      };
+      removed = items
+        .filter(isMeant)
+        .map(parseRecord)
+        .filter((record) => record !== undefined);
+      return items.filter((item) => !isMeant(item));
+    }, signal);
+    return removed;
   }
 
   async #change(edit: (items: IndexItem[]) => IndexItem[], signal?: AbortSignal): Promise<void> {
@@ -117,17 +138,18 @@ function parseRecord(item: IndexItem): ImageRecord | undefined {
   const resolved = annotations[resolvedKey];
   if (name === undefined || origin === undefined || resolved === undefined || !isDigest(resolved)) return undefined;
   const { platform, ...descriptor } = parseIndexEntry(document);
-  return platform === undefined ? undefined : { ...descriptor, name, origin, resolved, platform };
+  const source = annotations[sourceKey] === 'local' ? 'local' : 'registry';
+  return platform === undefined ? undefined : { ...descriptor, name, origin, resolved, platform, source };
 }
 
 function formatRecord(record: ImageRecord): IndexItem {
-  const { mediaType, digest, size, platform, name, origin, resolved } = record;
+  const { mediaType, digest, size, platform, name, origin, resolved, source } = record;
   return {
     mediaType,
     digest,
     size,
     platform: { ...platform },
-    annotations: { [nameKey]: name, [originKey]: origin, [resolvedKey]: resolved },
+    annotations: { [nameKey]: name, [originKey]: origin, [resolvedKey]: resolved, [sourceKey]: source },
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Digest } from './digest.ts';
 import { OciError } from './errors.ts';
 import { type ImageConfig, parseImageConfig } from './image-config.ts';
+import type { ImageSourceKind } from './image-source.ts';
 import type { ImageStore } from './image-store.ts';
 import { type Descriptor, type ImageManifest, parseManifest } from './manifest.ts';
 import { type Platform, platformRank } from './platform.ts';
@@ -18,6 +19,8 @@ export interface StoredImage {
   /** Digest that the origin's name pointed to: that of an index, or the same as `digest`. */
   readonly resolved: Digest;
   readonly platform: Platform;
+  /** `local` for what was built, loaded or tagged here. */
+  readonly source: ImageSourceKind;
   readonly manifest: ImageManifest;
   readonly config: ImageConfig;
   /** Compressed layers, the lowest first, each with the digest of its uncompressed archive. */
@@ -73,7 +76,7 @@ async function loadImage(store: ImageStore, record: ImageRecord): Promise<Stored
  * @throws {OciError} `INVALID_CONFIG` if the config has another number of layers than the manifest.
  */
 export function describeImage(record: ImageRecord, manifest: ImageManifest, config: ImageConfig): StoredImage {
-  const { name, origin: reference, digest, resolved, platform } = record;
+  const { name, origin: reference, digest, resolved, platform, source } = record;
   if (config.diffIds.length !== manifest.layers.length) {
     const counts = `${config.diffIds.length} layers, the manifest ${manifest.layers.length}`;
     throw new OciError('INVALID_CONFIG', `The config of ${reference} has ${counts}.`, {
@@ -86,7 +89,7 @@ export function describeImage(record: ImageRecord, manifest: ImageManifest, conf
     return { ...layer, diffId };
   });
   const sizes = { layers: sumOfDistinct(layers), total: sumOfDistinct([record, manifest.config, ...layers]) };
-  return { name, reference, digest, resolved, platform, manifest, config, layers, sizes };
+  return { name, reference, digest, resolved, platform, source, manifest, config, layers, sizes };
 }
 
 function sumOfDistinct(descriptors: readonly Descriptor[]): number {

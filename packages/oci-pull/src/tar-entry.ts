@@ -1,5 +1,9 @@
 import type { ByteString } from './byte-string.ts';
 
+export type Xattrs = ReadonlyMap<string, Buffer>;
+
+export const noXattrs: Xattrs = new Map();
+
 export type TarEntryType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'character' | 'block' | 'fifo';
 
 /** One entry of a tar archive, with what its extended headers say already applied. */
@@ -17,8 +21,10 @@ export interface TarEntry {
   readonly size: number;
   /** Seconds since 1970, with a fraction if the archive has one. */
   readonly mtime: number;
+  /** The fraction of `mtime` again, exactly, in nanoseconds. */
+  readonly nanoseconds: number;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   /** Extended attributes by name. */
-  readonly xattrs: ReadonlyMap<string, Buffer>;
+  readonly xattrs: Xattrs;
 }

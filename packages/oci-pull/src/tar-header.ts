@@ -30,6 +30,7 @@ export function parseTarHeader(block: Buffer): TarHeader {
     gid: number(block, 116, 8, 'gid'),
     size: number(block, 124, 12, 'size'),
     mtime: number(block, 136, 12, 'mtime'),
+    nanoseconds: 0,
     deviceMajor: devices ? number(block, 329, 8, 'devmajor') : 0,
     deviceMinor: devices ? number(block, 337, 8, 'devminor') : 0,
   };

@@ -1,13 +1,15 @@
 import { ByteReader } from './byte-reader.ts';
 import { byteStringOf } from './byte-string.ts';
 import { applyPaxRecords, parsePaxRecords, xattrsOf } from './pax-records.ts';
-import type { TarEntry, TarEntryType } from './tar-entry.ts';
+import type { TarEntry, TarEntryType, Xattrs } from './tar-entry.ts';
 import { blockSize, isZeroBlock, parseTarHeader, TarError, type TarHeader } from './tar-header.ts';
 
 /** Longest extended header: room for a long name, a long link target and xattrs of 64 KiB each. */
 const maximumExtension = 1024 * 1024;
 /** Owners are 32-bit numbers; the highest one means "no owner". */
 const maximumOwner = 0xffff_fffe;
+
+const noRecords: ReadonlyMap<string, Buffer> = new Map();
 
 const entryTypes: Readonly<Record<string, TarEntryType>> = {
   '0': 'file',
@@ -39,7 +41,7 @@ export class TarReader {
     await this.#skip(this.#remaining + this.#padding);
     this.#remaining = 0;
     this.#padding = 0;
-    let records: ReadonlyMap<string, Buffer> = new Map();
+    let records = noRecords;
     let longPath: string | undefined;
     let longLink: string | undefined;
     let isExtended = false;
@@ -73,7 +75,14 @@ export class TarReader {
     return chunk;
   }
 
-  #begin(header: TarHeader, xattrs: ReadonlyMap<string, Buffer>): TarEntry {
+  /** Like {@link read}, but only what is at hand: undefined also when there is more to wait for. */
+  take(): Buffer | undefined {
+    const chunk = this.#remaining === 0 ? undefined : this.#input.take(this.#remaining);
+    this.#remaining -= chunk?.length ?? 0;
+    return chunk;
+  }
+
+  #begin(header: TarHeader, xattrs: Xattrs): TarEntry {
     const { typeFlag, ...fields } = header;
     let type = entryTypes[typeFlag];
     if (type === undefined) {
@@ -113,7 +122,7 @@ export class TarReader {
 
   async #block(): Promise<Buffer | undefined> {
     const block = this.#input.takeExactly(blockSize) ?? (await this.#input.exactly(blockSize));
-    if (block === undefined && !this.#input.isAtEnd) throw truncated();
+    if (block === undefined && this.#input.isCutOff) throw truncated();
     return block;
   }
 

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -12,8 +13,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { listAttributesSync } from '@napi-rs/xattr';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { digestOf } from './digest.ts';
+import { type ErofsImageOptions, erofsImage } from './erofs-image.ts';
 import { parseImageConfig } from './image-config.ts';
 import { ImageStore } from './image-store.ts';
 import { parseManifest } from './manifest.ts';
@@ -44,7 +47,7 @@ async function stored({ manifest, config, layers }: BuiltImage): Promise<StoredI
   const parsed = parseManifest(manifest.bytes, manifest.mediaType, manifest.digest);
   if (parsed.kind !== 'manifest') throw new Error('not an image');
   const origin = 'example.com/hostile:1';
-  const record = { ...manifest, name: 'hostile', origin, resolved: manifest.digest };
+  const record = { ...manifest, name: 'hostile', origin, resolved: manifest.digest, source: 'local' as const };
   const platform = { os: 'linux', architecture: 'amd64' };
   return describeImage({ ...record, platform }, parsed, parseImageConfig(config.bytes, config.digest));
 }
@@ -53,6 +56,13 @@ async function unpack(layers: (LayerInput | TarInput[])[], options: Partial<Unpa
   const inputs = layers.map((layer) => (Array.isArray(layer) ? { content: layer } : layer));
   const image = await stored(buildImage({ architecture: 'amd64', layers: inputs }));
   return (await unpackImage(image, { store, directory: join(directory, 'unpacked'), ...options })).rootfs;
+}
+
+/** The same layers into an EROFS image. */
+async function flatten(layers: (LayerInput | TarInput[])[], options: Partial<ErofsImageOptions> = {}): Promise<string> {
+  const inputs = layers.map((layer) => (Array.isArray(layer) ? { content: layer } : layer));
+  const image = await stored(buildImage({ architecture: 'amd64', layers: inputs }));
+  return (await erofsImage(image, { store, ...options })).path;
 }
 
 function list(root: string): string[] {
@@ -72,6 +82,18 @@ const file = (path: string, content = path): TarInput => ({ path, content });
 const dir = (path: string, mode = 0o755): TarInput => ({ type: 'directory', path, mode });
 const symlink = (path: string, linkPath: string): TarInput => ({ type: 'symlink', path, linkPath });
 const hardlink = (path: string, linkPath: string): TarInput => ({ type: 'hardlink', path, linkPath });
+
+const xattr = (name: string, value: string): TarInput => ({ path: 'f', pax: { [`SCHILY.xattr.${name}`]: value } });
+
+/** Each entry's own name is short, but what lies under the symlinks is ever deeper. */
+function longBySymlinks(): TarInput[] {
+  const part = `${'d'.repeat(200)}/`.repeat(8);
+  const steps = Array.from({ length: 4 }, (_, n) => {
+    const above = n === 0 ? '' : `l${n}/`;
+    return [file(`${above}${part}f`), symlink(`l${n + 1}`, `${above}${part}`)];
+  });
+  return steps.flat();
+}
 
 describe('layers are applied as the image specification says', () => {
   test('a whiteout hides what lies below, but nothing of its own layer, whatever the order', async () => {
@@ -126,6 +148,33 @@ describe('layers are applied as the image specification says', () => {
     expect(lstatSync(join(rootfs, 'a')).ino).toBe(lstatSync(join(rootfs, 'c')).ino);
   });
 
+  test('a directory in place of a symlink hides nothing behind the symlink', async () => {
+    const rootfs = await unpack([
+      [file('real/kept'), symlink('d', 'real')],
+      [dir('d'), file('d/.wh..wh..opq'), file('d/.wh.kept'), file('d/new')],
+    ]);
+    expect(list(rootfs)).toEqual(['d', 'd/new', 'real', 'real/kept']);
+  });
+
+  test('a hard link outlives the file that it was made from', async () => {
+    const rootfs = await unpack([[file('a', 'content')], [hardlink('b', 'a')], [file('.wh.a')]]);
+    expect(list(rootfs)).toEqual(['b']);
+    expect(readFileSync(join(rootfs, 'b'), 'utf8')).toBe('content');
+    expect(lstatSync(join(rootfs, 'b')).nlink).toBe(1);
+  });
+
+  test('of an entry that comes twice in a layer, the last one counts', async () => {
+    const rootfs = await unpack([[file('f', 'first'), dir('d'), file('d/f'), file('f', 'second'), file('d', 'third')]]);
+    expect(list(rootfs)).toEqual(['d', 'f']);
+    expect(readFileSync(join(rootfs, 'f'), 'utf8')).toBe('second');
+  });
+
+  test('labels of the storage driver that a layer comes from are left behind', async () => {
+    const overlay = { 'SCHILY.xattr.trusted.overlay.redirect': '/etc', 'SCHILY.xattr.security.selinux': 'label' };
+    const rootfs = await unpack([[{ type: 'directory', path: 'd', pax: overlay }]]);
+    expect(listAttributesSync(join(rootfs, 'd'))).toEqual([]);
+  });
+
   test('names that are not UTF-8 and names of 255 bytes arrive byte by byte', async () => {
     const name = Buffer.from([0x66, 0xff, 0xfe, 0x0a, 0x20]);
     const rootfs = await unpack([[{ path: name, content: 'x' }, file('n'.repeat(255)), symlink('l', 'ä')]]);
@@ -170,10 +219,18 @@ describe('no layer reaches out of the root', () => {
     ['a NUL in a name', [[{ path: 'a', pax: { path: 'a\0b' } }]], 'UNSAFE_PATH'],
     ['a NUL in a link target', [[{ type: 'symlink', path: 'a', pax: { linkpath: 'a\0b' } }]], 'UNSAFE_PATH'],
     ['a symlink to nothing', [[symlink('a', '')]], 'CORRUPT_LAYER'],
+    ['a hard link to what its own layer hides', [[file('f')], [file('.wh.f'), hardlink('a', 'f')]], 'CORRUPT_LAYER'],
+    ['a device that Linux does not have', [[{ type: 'block', path: 'd', deviceMajor: 5000 }]], 'CORRUPT_LAYER'],
+    ['a path that symlinks make too long', [longBySymlinks()], 'UNSAFE_PATH'],
+    ['a path size that is a lie', [[{ path: 'f', pax: { size: '99999999' } }]], 'CORRUPT_LAYER'],
+    ['an attribute larger than Linux allows', [[xattr('user.a', 'x'.repeat(65_537))]], 'CORRUPT_LAYER'],
+    ['an attribute with a NUL in its name', [[xattr('user.a\0b', 'x')]], 'CORRUPT_LAYER'],
   ])('%s is an error that names image, layer and entry', async (_, layers, reason) => {
     const failure = await unpack(layers).catch((error) => error);
     expect(failure).toMatchObject({ reason, subject: 'example.com/hostile:1' });
     expect(failure.message).toMatch(/".*" in layer sha256:[0-9a-f]{64} of example.com\/hostile:1/s);
+    const same = await flatten(layers).catch((error) => error);
+    expect(same).toMatchObject({ reason, subject: failure.subject, message: failure.message });
     expectNothingLeft();
   });
 
@@ -207,7 +264,8 @@ describe('no layer reaches out of the root', () => {
     ],
     ['an absolute name', [[file('/outside/secret', 'pwned'), file('//etc/zlayer-escape', 'pwned')]]],
   ])('%s stays inside', async (_, layers) => {
-    await unpack(layers.map((entries) => entries));
+    await unpack(layers);
+    await flatten(layers);
     expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('untouched');
     expect(lstatSync(outside).mode & 0o777).not.toBe(0o777);
     expect(readdirSync(outside)).toEqual(['secret']);
@@ -231,6 +289,7 @@ describe('a damaged or oversized layer leaves nothing behind', () => {
   ])('%s', async (_, layer, reason) => {
     const limits = { maximumBytes: 2_000_000, maximumEntries: 100 };
     await expect(unpack([[file('good')], layer()], { limits })).rejects.toMatchObject({ reason });
+    await expect(flatten([[file('good')], layer()], { limits })).rejects.toMatchObject({ reason });
     expectNothingLeft();
   });
 
@@ -247,6 +306,7 @@ describe('a damaged or oversized layer leaves nothing behind', () => {
       const damaged = { ...image, layers: image.layers.map(({ diffId }) => ({ ...layer, diffId })) };
       const options = { store, directory: join(directory, 'unpacked') };
       await expect(unpackImage(damaged, options)).rejects.toMatchObject({ reason: 'CORRUPT_LAYER' });
+      await expect(erofsImage(damaged, { store })).rejects.toMatchObject({ reason: 'CORRUPT_LAYER' });
       expectNothingLeft();
     }
   });
@@ -256,6 +316,7 @@ describe('a damaged or oversized layer leaves nothing behind', () => {
     const layers = image.layers.map((layer) => ({ ...layer, diffId: digestOf(Buffer.from('another')) }));
     const unpacking = unpackImage({ ...image, layers }, { store, directory: join(directory, 'unpacked') });
     await expect(unpacking).rejects.toMatchObject({ reason: 'DIGEST_MISMATCH' });
+    await expect(erofsImage({ ...image, layers }, { store })).rejects.toMatchObject({ reason: 'DIGEST_MISMATCH' });
     expectNothingLeft();
   });
 
@@ -264,6 +325,7 @@ describe('a damaged or oversized layer leaves nothing behind', () => {
     for (const { digest } of image.layers) rmSync(store.blobPath(digest));
     const unpacking = unpackImage(image, { store, directory: join(directory, 'unpacked') });
     await expect(unpacking).rejects.toMatchObject({ reason: 'UNPACK_FAILED' });
+    await expect(erofsImage(image, { store })).rejects.toMatchObject({ reason: 'UNPACK_FAILED' });
     expectNothingLeft();
   });
 
@@ -272,6 +334,9 @@ describe('a damaged or oversized layer leaves nothing behind', () => {
     const abort = new AbortController();
     const onProgress = () => abort.abort(new Error('enough'));
     await expect(unpack([[file('b')]], { signal: abort.signal, onProgress })).rejects.toThrow('enough');
+    const another = new AbortController();
+    const stop = () => another.abort(new Error('enough'));
+    await expect(flatten([[file('b')]], { signal: another.signal, onProgress: stop })).rejects.toThrow('enough');
     expectNothingLeft();
   });
 });
@@ -282,6 +347,7 @@ describe('an image is unpacked once', () => {
     const image = await stored(buildImage({ architecture: 'amd64', layers: [{ content: [{ path: 'ping', pax }] }] }));
     const options = { store, directory: join(directory, 'unpacked') };
     const first = await unpackImage(image, options);
+    // Nobody may set this one to such a value.
     expect(first).toMatchObject({ existed: false, losses: { xattrs: 1, examples: ['ping'] } });
     expect(await unpackImage(image, options)).toEqual({ ...first, existed: true });
     // Images hold setuid files, which other users of this machine must not reach.
@@ -313,7 +379,12 @@ describe('an image is unpacked once', () => {
 });
 
 function expectNothingLeft(): void {
+  for (const path of ['erofs/staging', 'erofs/v1/sha256']) {
+    expect(existsSync(join(store.directory, path)) ? readdirSync(join(store.directory, path)) : []).toEqual([]);
+  }
   expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('untouched');
-  const left = list(join(directory, 'unpacked')).filter((path) => path !== 'staging' && path !== 'sha256');
+  const left = (existsSync(join(directory, 'unpacked')) ? list(join(directory, 'unpacked')) : []).filter(
+    (path) => path !== 'staging' && path !== 'sha256',
+  );
   expect(left).toEqual([]);
 }

@@ -1,25 +1,16 @@
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { applyLayer } from './apply-layer.ts';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { buildOnce } from './build-once.ts';
 import { type Digest, splitDigest } from './digest.ts';
 import { messageOf, OciError, systemErrorCode } from './errors.ts';
+import { flattenLayers, type OpenLayer, type UnpackProgress } from './flatten-layers.ts';
 import type { ImageStore } from './image-store.ts';
 import { JsonDocument } from './json-document.ts';
-import { RootfsTree } from './rootfs-tree.ts';
-import { abandonedStagingPaths, newStagingPath } from './staging.ts';
+import { removeTree } from './remove-tree.ts';
+import { RootfsDirectory } from './rootfs-directory.ts';
 import type { StoredImage } from './stored-image.ts';
-import { UnpackBudget, type UnpackLimits } from './unpack-budget.ts';
+import type { UnpackLimits } from './unpack-budget.ts';
 import { LossRecorder, type UnpackLosses } from './unpack-losses.ts';
-
-/** Progress through the layers, the lowest first. */
-export interface UnpackProgress {
-  readonly type: 'layer';
-  readonly digest: Digest;
-  /** From 1. */
-  readonly number: number;
-  readonly count: number;
-  readonly state: 'unpacking' | 'done';
-}
 
 export interface UnpackImageOptions {
   store: ImageStore;
@@ -49,23 +40,29 @@ export interface UnpackedImage {
  * @throws {OciError} Naming image, layer and entry; nothing is left behind. The signal's reason if it was aborted.
  */
 export async function unpackImage(image: StoredImage, options: UnpackImageOptions): Promise<UnpackedImage> {
+  return await unpackLayers(image, ({ digest }) => options.store.openBlob(digest), options);
+}
+
+/** Unpacks layers from wherever they are opened. */
+export async function unpackLayers(
+  image: StoredImage,
+  open: OpenLayer,
+  options: Omit<UnpackImageOptions, 'store'>,
+): Promise<UnpackedImage> {
   const { signal = new AbortController().signal } = options;
   signal.throwIfAborted();
   const base = resolve(options.directory);
   const { algorithm, hex } = splitDigest(image.digest);
   const target = join(base, algorithm, hex);
   try {
-    const losses = await readLosses(target);
-    if (losses !== undefined) return { digest: image.digest, rootfs: join(target, 'rootfs'), existed: true, losses };
-
-    const stagingDirectory = join(base, 'staging');
-    for (const path of await abandonedStagingPaths(stagingDirectory)) await removeTree(path);
-    const staged = await newStagingPath(stagingDirectory);
-    try {
-      return await unpackInto(staged, target, image, { ...options, signal });
-    } finally {
-      await removeTree(staged);
-    }
+    return await buildOnce({
+      target,
+      staging: join(base, 'staging'),
+      signal,
+      find: () => findUnpacked(target, image.digest),
+      build: (staged) => unpackInto(staged, target, image, open, { ...options, signal }),
+      remove: removeTree,
+    });
   } catch (error) {
     if (error instanceof OciError || systemErrorCode(error) === undefined) throw error;
     signal.throwIfAborted();
@@ -81,38 +78,24 @@ async function unpackInto(
   staged: string,
   target: string,
   image: StoredImage,
-  { store, limits, signal, onProgress }: UnpackImageOptions & { signal: AbortSignal },
+  open: OpenLayer,
+  options: Omit<UnpackImageOptions, 'store'> & { signal: AbortSignal },
 ): Promise<UnpackedImage> {
-  const stagedRootfs = join(staged, 'rootfs');
   await mkdir(staged, { mode: 0o700 });
-  await mkdir(stagedRootfs, { mode: 0o700 });
-  const budget = new UnpackBudget(limits);
   const recorder = new LossRecorder();
-  const tree = new RootfsTree(stagedRootfs, budget, recorder);
-  const count = image.layers.length;
-  for (const [index, { digest, diffId }] of image.layers.entries()) {
-    const report = (state: 'unpacking' | 'done') =>
-      onProgress?.({ type: 'layer', digest, number: index + 1, count, state });
-    report('unpacking');
-    const context = { tree, budget, losses: recorder, signal, image: image.reference, layer: digest };
-    await applyLayer(store.openBlob(digest), diffId, context);
-    report('done');
-  }
-  tree.finish();
+  const rootfs = await RootfsDirectory.make(staged);
+  const tree = await flattenLayers(image, open, rootfs, options);
+  await rootfs.finish(tree, recorder, options.signal);
   const { losses } = recorder;
   await writeFile(join(staged, 'unpacked.json'), `${JSON.stringify({ reference: image.reference, losses })}\n`);
-
-  signal.throwIfAborted();
-  await mkdir(dirname(target), { recursive: true });
-  try {
-    await rename(staged, target);
-  } catch (error) {
-    // Another process was quicker. It unpacked the same digest, so its tree is as good.
-    const existing = await readLosses(target);
-    if (existing === undefined) throw error;
-    return { digest: image.digest, rootfs: join(target, 'rootfs'), existed: true, losses: existing };
-  }
+  options.signal.throwIfAborted();
+  await rename(staged, target);
   return { digest: image.digest, rootfs: join(target, 'rootfs'), existed: false, losses };
+}
+
+async function findUnpacked(target: string, digest: Digest): Promise<UnpackedImage | undefined> {
+  const losses = await readLosses(target);
+  return losses === undefined ? undefined : { digest, rootfs: join(target, 'rootfs'), existed: true, losses };
 }
 
 /** What was lost when a complete directory was unpacked; undefined if there is none. */
@@ -129,24 +112,5 @@ async function readLosses(target: string): Promise<UnpackLosses | undefined> {
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-/** Removes a tree of which some directories may be closed to their own user. */
-async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EACCES' && systemErrorCode(error) !== 'EPERM') throw error;
-    await openDirectories(Buffer.from(path));
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function openDirectories(path: Buffer): Promise<void> {
-  if (!(await lstat(path)).isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const entry of await readdir(path, { withFileTypes: true, encoding: 'buffer' })) {
-    if (entry.isDirectory()) await openDirectories(Buffer.concat([path, Buffer.from('/'), entry.name]));
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,13 +16,17 @@ export interface RegistryServer extends AsyncDisposable {
   /** `127.0.0.1:port`, as it stands in image references. */
   readonly host: string;
   close(): Promise<void>;
+  /** Ends the server by SIGKILL; its port and what it stored stay for {@link restart}. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
 }
 
 /**
  * Runs the server, and ends it and removes its directory when descriptor 3 closes: that happens however this process
- * ends, even by SIGKILL.
+ * ends, even by SIGKILL. After a word on descriptor 3 the server ends, too, but its directory stays.
  */
-const leashed = '(read -r _; kill -9 $$; rm -rf "$1") <&3 & exec docker-registry serve "$1/config.yml" 3<&-';
+const leashed =
+  '(read -r word; kill -9 $$; [ -n "$word" ] || rm -rf "$1") <&3 & exec docker-registry serve "$1/config.yml" 3<&-';
 
 /** Milliseconds. */
 const startPatience = 15_000;
@@ -56,9 +60,17 @@ export async function startRegistry({ auth }: RegistryServerOptions = {}): Promi
       ...(auth === undefined ? {} : { auth }),
     };
     await writeFile(join(directory, 'config.yml'), JSON.stringify(content));
-    child = spawn('sh', ['-c', leashed, 'sh', directory], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
-    await answering(child, host);
-    return { host, close, [Symbol.asyncDispose]: close };
+    const start = async () => {
+      child = spawn('sh', ['-c', leashed, 'sh', directory], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+      await answering(child, host);
+    };
+    const kill = async () => {
+      const killed = child;
+      child = undefined;
+      if (killed !== undefined) await letGo(killed, 'keep\n');
+    };
+    await start();
+    return { host, close, kill, restart: start, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
@@ -88,11 +100,13 @@ async function answering(child: ChildProcess, host: string): Promise<void> {
   throw new Error(`docker-registry did not answer within ${startPatience} ms: ${complaint}`);
 }
 
-async function letGo(child: ChildProcess): Promise<void> {
+async function letGo(child: ChildProcess, word = ''): Promise<void> {
   if (child.pid === undefined) return;
   // Comes when the helper, which shares the error output, is gone as well.
   const closed = once(child, 'close');
-  child.stdio[3]?.destroy();
+  const leash = child.stdio[3];
+  if (leash instanceof Socket && word !== '') leash.end(word);
+  else leash?.destroy();
   await closed;
 }
 

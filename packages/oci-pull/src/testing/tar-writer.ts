@@ -17,7 +17,7 @@ export interface TarInput {
   deviceMajor?: number | undefined;
   deviceMinor?: number | undefined;
   /** Further records for the PAX header. */
-  pax?: Readonly<Record<string, string>> | undefined;
+  pax?: Readonly<Record<string, string | Buffer>> | undefined;
 }
 
 const typeFlags = {

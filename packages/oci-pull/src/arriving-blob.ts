@@ -1,0 +1,94 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { systemErrorCode } from './errors.ts';
+
+const pieceSize = 256 * 1024;
+
+/**
+ * A blob that is being written to disk, for readers that do not wait for its end. The writer is never slowed down by a
+ * reader; a reader sees the end when the writer has verified the whole.
+ */
+export class ArrivingBlob {
+  readonly #paths: readonly string[];
+  #bytes = 0;
+  #wasRead = false;
+  #state: 'arriving' | 'complete' | 'failed' = 'arriving';
+  #failure: unknown;
+  #change = Promise.withResolvers<void>();
+
+  /** @param paths Where the bytes may be, while they arrive and afterwards. */
+  constructor(paths: readonly string[]) {
+    this.#paths = paths;
+  }
+
+  /** The first bytes, up to a number, can be read. */
+  arrived(bytes: number): void {
+    // Another attempt begins at the first byte again.
+    if (bytes <= this.#bytes) return;
+    this.#bytes = bytes;
+    this.#notify();
+  }
+
+  /** Whether somebody has begun to read. */
+  get wasRead(): boolean {
+    return this.#wasRead;
+  }
+
+  complete(bytes: number): void {
+    this.#bytes = bytes;
+    this.#state = 'complete';
+    this.#notify();
+  }
+
+  fail(error: unknown): void {
+    if (this.#state !== 'arriving') return;
+    this.#state = 'failed';
+    this.#failure = error;
+    this.#notify();
+  }
+
+  /** The blob's bytes from the first to the last, as they come. Ends with an error if the writer fails. */
+  async *read(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    let file: FileHandle | undefined;
+    this.#wasRead = true;
+    try {
+      for (let offset = 0; ; ) {
+        const change = this.#change.promise;
+        if (this.#state === 'failed') throw this.#failure;
+        const available = this.#bytes - offset;
+        if (available > 0) {
+          file ??= await this.#open();
+          const piece = Buffer.allocUnsafe(Math.min(pieceSize, available));
+          const { bytesRead } = await file.read(piece, 0, piece.length, offset);
+          signal.throwIfAborted();
+          if (bytesRead === 0) throw new Error(`${this.#paths[0]} became shorter while it was read`);
+          offset += bytesRead;
+          yield piece.subarray(0, bytesRead);
+        } else if (this.#state === 'complete') {
+          return;
+        } else {
+          await change;
+        }
+      }
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async #open(): Promise<FileHandle> {
+    let missing: unknown;
+    for (const path of this.#paths) {
+      try {
+        return await open(path, 'r');
+      } catch (error) {
+        if (systemErrorCode(error) !== 'ENOENT') throw error;
+        missing = error;
+      }
+    }
+    throw missing;
+  }
+
+  #notify(): void {
+    this.#change.resolve();
+    this.#change = Promise.withResolvers();
+  }
+}
