@@ -3,8 +3,17 @@
 #define VZAGENT_CAPABILITIES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
-// Reduces the calling process, for good, to the capabilities of a container. Errno says why it failed.
-bool capabilities_reduce(void);
+// Docker's default set without CAP_MKNOD: Docker grants that one and takes its use away again with a device cgroup.
+#define CAPABILITIES_DEFAULT UINT64_C(0xa00425fb)
+
+// Reduces what the calling process and all that come from it can ever have. Needs CAP_SETPCAP. Errno says why it
+// failed.
+bool capabilities_bound(uint64_t capabilities);
+
+// Gives the calling process, which has its final user, what that user has at an exec in Docker: root all of
+// `capabilities`, everybody else none; nothing is inheritable or ambient. Errno says why it failed.
+bool capabilities_apply(uint64_t capabilities);
 
 #endif

@@ -20,7 +20,7 @@ static void ready(struct source *source, uint32_t events) {
     int status;
     pid_t ended = waitpid(-1, &status, WNOHANG);
     if (ended <= 0) return;
-    workload_child_ended(ended, status);
+    if (!workload_child_ended(ended, status)) process_child_ended(ended, status);
   }
 }
 

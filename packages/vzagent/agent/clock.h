@@ -8,6 +8,9 @@
 // Sets the clock to Unix seconds. Errno says why it failed.
 bool clock_set(int64_t unix_secs);
 
+// The same with microseconds.
+bool clock_set_micros(uint64_t unix_micros);
+
 // Sets the clock from the time of launch, to which the time since the kernel's start is added.
 bool clock_set_from_launch(int64_t unix_secs);
 

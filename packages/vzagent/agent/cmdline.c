@@ -32,6 +32,11 @@ static void take_word(const char *word, size_t length, struct cmdline *cmdline) 
     cmdline->rootfs_tag[end - value] = '\0';
   } else if ((value = value_of(word, length, "zlayer.boottime=")) != NULL) {
     cmdline->boot_time = number(value, end, INT64_MAX / 2);
+  } else if ((value = value_of(word, length, "zlayer.net=")) != NULL) {
+    bool none = end - value == 4 && memcmp(value, "none", 4) == 0;
+    bool dhcp = end - value == 4 && memcmp(value, "dhcp", 4) == 0;
+    if (!none && !dhcp) log_line("ignored on the kernel command line: zlayer.net is neither dhcp nor none");
+    cmdline->no_dhcp = none;
   } else if ((value = value_of(word, length, "zlayer.ready=")) != NULL) {
     cmdline->ready_port = (uint32_t)number(value, end, UINT32_MAX - 1);
   }

@@ -4,7 +4,6 @@
 #include "listener.h"
 #include "log.h"
 #include "requests.h"
-#include "workload.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,16 +14,36 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 64 * 1024, OUT_FULL = 256 * 1024, OUT_CAUGHT_UP = OUT_FULL / 2, ERROR_TEXT = 8 * 1024 };
+enum { READ_AT_ONCE = 64 * 1024, OUT_FULL = 256 * 1024, ERROR_TEXT = 8 * 1024 };
 
-bool connection_is_full(const struct connection *connection) { return bytes_length(&connection->out) >= OUT_FULL; }
+// All connections together: how many there are, how much of unfinished frames is kept, how much waits for slow hosts
+// until each may have but little.
+enum {
+  MOST_CONNECTIONS = 16384,
+  MOST_INPUT = 64 * 1024 * 1024,
+  MUCH_OUTPUT = 16 * 1024 * 1024,
+  OUT_FULL_THEN = 16 * 1024,
+};
+
+static size_t connections, input_kept, output_waiting;
+
+// What has just been read. Only what is left of it after its whole frames needs memory of the connection's own.
+static uint8_t arrived[READ_AT_ONCE];
+
+static size_t out_full(void) { return output_waiting > MUCH_OUTPUT ? OUT_FULL_THEN : OUT_FULL; }
+
+bool connection_is_full(const struct connection *connection) { return bytes_length(&connection->out) >= out_full(); }
 
 static void destroy(struct connection *connection) {
-  workload_connection_lost(connection);
+  if (connection->role != NULL) connection->role->lost(connection);
+  requests_connection_lost(connection);
   loop_close(&connection->source);
+  input_kept -= connection->in.capacity;
+  output_waiting -= bytes_length(&connection->out);
   bytes_free(&connection->in);
   bytes_free(&connection->out);
   free(connection);
+  connections--;
   listener_resume();
 }
 
@@ -39,7 +58,7 @@ static void update_interest(struct connection *connection) {
 }
 
 static void flush(struct connection *connection) {
-  bool was_full = bytes_length(&connection->out) > OUT_CAUGHT_UP;
+  bool was_full = bytes_length(&connection->out) > out_full() / 2;
   while (bytes_length(&connection->out) > 0) {
     ssize_t sent = send(connection->source.fd, bytes_head(&connection->out), bytes_length(&connection->out),
                         MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -49,20 +68,36 @@ static void flush(struct connection *connection) {
       break;
     }
     bytes_consume(&connection->out, (size_t)sent);
+    output_waiting -= (size_t)sent;
   }
-  if (was_full && bytes_length(&connection->out) <= OUT_CAUGHT_UP) workload_host_caught_up(connection);
+  // Memory that a burst needed is not kept for the next one.
+  if (bytes_length(&connection->out) == 0) bytes_free(&connection->out);
+  bool caught_up = was_full && bytes_length(&connection->out) <= out_full() / 2;
+  const struct connection_role *role = connection->role;
+  if (caught_up && !connection->broken && role != NULL && role->caught_up != NULL) role->caught_up(connection);
 }
 
 void connection_send(struct connection *connection, const struct message *message) {
-  if (connection->broken) return;
-  bool idle = bytes_length(&connection->out) == 0;
+  if (connection->broken || connection->released) return;
+  size_t before = bytes_length(&connection->out);
   if (!message_encode(&connection->out, message)) {
-    log_line("a connection is closed: out of memory for its output");
+    log_line("a connection is closed: no memory for %s", message_name(message->tag));
     connection->broken = true;
-  } else if (idle) {
-    flush(connection);
+  } else {
+    output_waiting += bytes_length(&connection->out) - before;
+    if (before == 0) flush(connection);
   }
   update_interest(connection);
+}
+
+void connection_send_done(struct connection *connection) {
+  connection_send(connection, &(struct message){.tag = TAG_DONE});
+}
+
+void connection_send_fault(struct connection *connection, const struct fault *fault) {
+  struct slice text = {.data = (const uint8_t *)fault->text, .length = strlen(fault->text)};
+  struct failed_message failed = {.kind = (enum failure_kind)fault->kind, .message = text};
+  connection_send(connection, &(struct message){.tag = TAG_FAILED, .failed = failed});
 }
 
 void connection_send_error(struct connection *connection, const char *format, ...) {
@@ -74,50 +109,103 @@ void connection_send_error(struct connection *connection, const char *format, ..
   if (length < 0) length = 0;
   if ((size_t)length >= sizeof text) length = sizeof text - 1;
   struct slice slice = {.data = (const uint8_t *)text, .length = (size_t)length};
-  connection_send(connection, &(struct message){.tag = TAG_ERROR, .data = slice});
+  connection_send(connection, &(struct message){.tag = TAG_ERROR, .error.message = slice});
+}
+
+void connection_finish(struct connection *connection) {
+  connection->closing = true;
+  update_interest(connection);
 }
 
 static void refuse(struct connection *connection, const char *reason) {
   connection_send_error(connection, "malformed frame: %s", reason);
-  connection->closing = true;
+  connection_finish(connection);
 }
 
-static void take_frames(struct connection *connection) {
+// The frame that is being handled, for `connection_release`. Handling it may let another connection go on with its own.
+static struct place {
+  struct bytes *stream;
+  size_t length;
+} current;
+
+static void handle(struct connection *connection, const struct message *message) {
+  if (connection->role != NULL && connection->role->take(connection, message)) return;
+  request_handle(connection, message);
+}
+
+static void take_frames(struct connection *connection, struct bytes *stream) {
+  if (connection->released) return;
   while (!connection->closing && !connection->broken && !connection->held && !connection_is_full(connection)) {
     size_t length;
-    enum frame_state state = frame_peek(&connection->in, &length);
+    enum frame_state state = frame_peek(stream, &length);
     if (state == FRAME_PARTIAL) return;
     if (state == FRAME_EMPTY) return refuse(connection, "empty frame");
     if (state == FRAME_TOO_LARGE) return refuse(connection, "longer than 16 MiB");
     struct message message;
-    const char *fault = message_decode(bytes_head(&connection->in) + FRAME_HEADER, length, &message);
+    const char *fault = message_decode(bytes_head(stream) + FRAME_HEADER, length, &message);
     if (fault != NULL) return refuse(connection, fault);
-    request_handle(connection, &message);
-    bytes_consume(&connection->in, FRAME_HEADER + length);
+    struct place outer = current;
+    current = (struct place){.stream = stream, .length = FRAME_HEADER + length};
+    connection->handling = true;
+    handle(connection, &message);
+    connection->handling = false;
+    current = outer;
+    if (connection->released) return;
+    bytes_consume(stream, FRAME_HEADER + length);
   }
 }
 
-static void read_more(struct connection *connection) {
-  if (!bytes_reserve(&connection->in, READ_AT_ONCE)) {
-    log_line("a connection is closed: out of memory for its input");
+int connection_release(struct connection *connection, struct bytes *rest) {
+  size_t length = bytes_length(current.stream) - current.length;
+  *rest = (struct bytes){0};
+  if (!bytes_append(rest, bytes_head(current.stream) + current.length, length)) return -1;
+  connection->released = connection->broken = true;
+  return loop_release(&connection->source);
+}
+
+// Keeps what is left of `arrived`, or of a large frame so far.
+static void keep(struct connection *connection, const struct bytes *stream) {
+  size_t before = connection->in.capacity;
+  size_t length = bytes_length(stream);
+  if (length > 0 && (input_kept + length > MOST_INPUT || !bytes_append(&connection->in, bytes_head(stream), length))) {
+    log_line("a connection is closed: no memory for its input");
     connection->broken = true;
-    return;
   }
-  struct bytes *in = &connection->in;
-  ssize_t got = recv(connection->source.fd, in->data + in->end, in->capacity - in->end, MSG_DONTWAIT);
-  if (got > 0) in->end += (size_t)got;
+  input_kept += connection->in.capacity - before;
+}
+
+static void take_kept_frames(struct connection *connection) {
+  size_t before = connection->in.capacity;
+  take_frames(connection, &connection->in);
+  if (bytes_length(&connection->in) == 0) bytes_free(&connection->in);
+  input_kept -= before - connection->in.capacity;
+}
+
+static void read_more(struct connection *connection) {
+  ssize_t got = recv(connection->source.fd, arrived, sizeof arrived, MSG_DONTWAIT);
   if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) connection->broken = true;
+  if (got <= 0) return;
+  struct bytes stream = {.data = arrived, .end = (size_t)got, .capacity = sizeof arrived};
+  if (bytes_length(&connection->in) == 0) {
+    take_frames(connection, &stream);
+    if (!connection->broken) keep(connection, &stream);
+  } else {
+    keep(connection, &stream);
+    if (!connection->broken) take_kept_frames(connection);
+  }
 }
 
 static void ready(struct source *source, uint32_t events) {
   struct connection *connection = (struct connection *)source;
   if ((events & EPOLLOUT) != 0) flush(connection);
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !connection->closing && !connection->held) {
-    read_more(connection);
+    // What waited while the host was behind comes before what is new.
+    if (bytes_length(&connection->in) > 0) take_kept_frames(connection);
+    if (!connection->broken && !connection->closing && !connection->held) read_more(connection);
   } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
     connection->broken = true;
   }
-  take_frames(connection);
+  if (!connection->broken && bytes_length(&connection->in) > 0) take_kept_frames(connection);
   if (connection->broken || (connection->closing && bytes_length(&connection->out) == 0)) {
     destroy(connection);
     return;
@@ -126,9 +214,12 @@ static void ready(struct source *source, uint32_t events) {
 }
 
 void connection_open(int fd) {
-  struct connection *connection = calloc(1, sizeof *connection);
-  if (connection != NULL && loop_add(&connection->source, fd, EPOLLIN, ready)) return;
-  log_line("a connection is refused: %s", strerror(errno));
+  struct connection *connection = connections < MOST_CONNECTIONS ? calloc(1, sizeof *connection) : NULL;
+  if (connection != NULL && loop_add(&connection->source, fd, EPOLLIN, ready)) {
+    connections++;
+    return;
+  }
+  log_line("a connection is refused: there are %zu", connections);
   free(connection);
   close(fd);
 }
@@ -141,6 +232,10 @@ void connection_hold(struct connection *connection) {
 void connection_resume(struct connection *connection) {
   if (!connection->held) return;
   connection->held = false;
-  take_frames(connection);
+  // In the middle of a frame, the next ones follow by themselves.
+  if (connection->handling) return;
+  if (!connection->broken && bytes_length(&connection->in) > 0) take_kept_frames(connection);
+  // Without its descriptor it has no event in which it could be taken apart.
+  if (connection->released) return destroy(connection);
   update_interest(connection);
 }

@@ -21,11 +21,18 @@ void log_line(const char *format, ...) {
   va_end(values);
 }
 
+static void (*fatal_listener)(const char *reason);
+
+void log_on_fatal(void (*tell)(const char *reason)) { fatal_listener = tell; }
+
 void log_fatal(const char *format, ...) {
+  char reason[LINE];
   va_list values;
   va_start(values, format);
-  write_line(format, values);
+  vsnprintf(reason, sizeof reason, format, values);
   va_end(values);
+  dprintf(CONSOLE, "vzagent: %s\n", reason);
+  if (fatal_listener != NULL) fatal_listener(reason);
   dprintf(CONSOLE, "vzagent: powering off\n");
   sync();
   reboot(RB_POWER_OFF);

@@ -3,8 +3,10 @@
 #include "log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 64 };
@@ -37,23 +39,84 @@ void loop_want(struct source *source, uint32_t interest) {
   source->interest = interest;
 }
 
-void loop_close(struct source *source) {
-  if (source->fd < 0) return;
+int loop_release(struct source *source) {
+  int fd = source->fd;
+  if (fd < 0) return fd;
   loop_want(source, 0);
-  close(source->fd);
   source->fd = -1;
   for (int i = 0; i < batch_length; i++) {
     if (batch[i].data.ptr == source) batch[i].data.ptr = NULL;
   }
+  return fd;
+}
+
+void loop_close(struct source *source) {
+  int fd = loop_release(source);
+  if (fd >= 0) close(fd);
+}
+
+// A ring in the order of time; this one is both ends of it.
+static struct timer timers = {.before = &timers, .after = &timers};
+
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+void timer_stop(struct timer *timer) {
+  if (!timer_runs(timer)) return;
+  timer->before->after = timer->after;
+  timer->after->before = timer->before;
+  timer->before = timer->after = NULL;
+}
+
+void timer_start(struct timer *timer, uint64_t milliseconds, void (*expired)(struct timer *)) {
+  timer_stop(timer);
+  timer->at = now() + milliseconds;
+  timer->expired = expired;
+  // Most timers are short and of the same length, so the place is found near the end.
+  struct timer *before = timers.before;
+  while (before != &timers && before->at > timer->at) before = before->before;
+  timer->before = before;
+  timer->after = before->after;
+  before->after->before = timer;
+  before->after = timer;
+}
+
+// Milliseconds until the first timer; -1 when there is none.
+static int until_timer(void) {
+  if (timers.after == &timers) return -1;
+  uint64_t time = now();
+  if (timers.after->at <= time) return 0;
+  uint64_t left = timers.after->at - time;
+  return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+static void run_timers(void) {
+  uint64_t time = now();
+  while (timers.after != &timers && timers.after->at <= time) {
+    struct timer *timer = timers.after;
+    timer_stop(timer);
+    timer->expired(timer);
+  }
+}
+
+bool loop_step(int milliseconds) {
+  int until = until_timer();
+  if (until < 0 || (milliseconds >= 0 && milliseconds < until)) until = milliseconds;
+  batch_length = epoll_wait(epoll, batch, BATCH, until);
+  if (batch_length < 0 && errno != EINTR) log_fatal("epoll_wait: %s", strerror(errno));
+  bool happened = batch_length > 0;
+  for (int i = 0; i < batch_length; i++) {
+    struct source *source = batch[i].data.ptr;
+    if (source != NULL) source->ready(source, batch[i].events);
+  }
+  batch_length = 0;
+  run_timers();
+  return happened;
 }
 
 void loop_run(void) {
-  for (;;) {
-    batch_length = epoll_wait(epoll, batch, BATCH, -1);
-    if (batch_length < 0 && errno != EINTR) log_fatal("epoll_wait: %s", strerror(errno));
-    for (int i = 0; i < batch_length; i++) {
-      struct source *source = batch[i].data.ptr;
-      if (source != NULL) source->ready(source, batch[i].events);
-    }
-  }
+  for (;;) loop_step(-1);
 }

@@ -1,4 +1,4 @@
-// The event loop: everything the agent does is an answer to a descriptor that became ready.
+// The event loop: everything the agent does is an answer to a descriptor that became ready, or to time that passed.
 #ifndef VZAGENT_LOOP_H
 #define VZAGENT_LOOP_H
 
@@ -24,6 +24,28 @@ void loop_want(struct source *source, uint32_t interest);
 
 // Closes the descriptor. No event of the source is delivered any more, so its memory may be freed.
 void loop_close(struct source *source);
+
+// The same without closing: the descriptor is the caller's.
+int loop_release(struct source *source);
+
+// Something that happens once after some time. Zero it before its first use.
+struct timer {
+  struct timer *before;  // null while it is not running
+  struct timer *after;
+  uint64_t at;  // milliseconds of the monotonic clock
+  void (*expired)(struct timer *timer);
+};
+
+// Starts it, or starts it anew.
+void timer_start(struct timer *timer, uint64_t milliseconds, void (*expired)(struct timer *));
+
+void timer_stop(struct timer *timer);
+
+static inline bool timer_runs(const struct timer *timer) { return timer->before != 0; }
+
+// Waits for at most so long (-1: as long as it takes) and handles what has happened. False when no descriptor was
+// ready.
+bool loop_step(int milliseconds);
 
 noreturn void loop_run(void);
 

@@ -1,4 +1,5 @@
 // The guest's PID 1: boots what the kernel left to do, then serves the host.
+#include "boot_failure.h"
 #include "children.h"
 #include "clock.h"
 #include "cmdline.h"
@@ -8,11 +9,15 @@
 #include "loop.h"
 #include "modules.h"
 #include "mounts.h"
+#include "names.h"
 #include "network.h"
+#include "root.h"
+#include "rosetta.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,6 +35,8 @@ static void protect_agent(void) {
   struct rlimit files = {.rlim_cur = 65536, .rlim_max = 1048576};
   if (!file_write("/proc/self/oom_score_adj", "-1000")) log_line("oom_score_adj: %s", strerror(errno));
   if (setrlimit(RLIMIT_NOFILE, &files) != 0) log_line("RLIMIT_NOFILE: %s", strerror(errno));
+  // Until a program takes their place, copies of the agent in a container are nobody's to look into.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) log_line("PR_SET_DUMPABLE: %s", strerror(errno));
   reboot(RB_DISABLE_CAD);
 }
 
@@ -37,8 +44,12 @@ static void protect_agent(void) {
 static void become_reachable(const struct cmdline *cmdline) {
   if (!loop_open()) log_fatal("event loop: %s", strerror(errno));
   modules_load("/lib/modules/modules.load");
+  // The kernel lets anybody listen without a device, and nobody would ever call.
+  if (!modules_drive("vmw_vsock_virtio_transport")) log_fatal("there is no virtio-vsock device with a driver");
   if (!listener_open()) log_fatal("cannot listen at vsock port %d: %s", AGENT_PORT, strerror(errno));
-  if (cmdline->ready_port != 0) listener_announce(cmdline->ready_port);
+  if (cmdline->ready_port == 0) return;
+  boot_failure_tell(cmdline->ready_port);
+  listener_announce(cmdline->ready_port);
 }
 
 int main(void) {
@@ -52,12 +63,15 @@ int main(void) {
   become_reachable(&cmdline);
 
   if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %s", strerror(errno));
-  if (cmdline.rootfs_tag[0] == '\0') log_fatal("rootfstag= is not on the kernel command line");
   protect_agent();
   modules_load("/lib/modules/modules.late");
   mounts_rest();
-  mounts_container_root(cmdline.rootfs_tag);
+  if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %s", strerror(errno));
   network_prepare();
+  network_open(!cmdline.no_dhcp);
+  const struct fault *failed = cmdline.rootfs_tag[0] == '\0' ? NULL : root_boot(cmdline.rootfs_tag);
+  if (failed != NULL) log_fatal("%s", failed->text);
+  rosetta_register();
   if (!children_watch() || !listener_serve()) log_fatal("event loop: %s", strerror(errno));
   loop_run();
 }

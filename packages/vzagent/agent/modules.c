@@ -71,3 +71,17 @@ void modules_load(const char *list) {
   for (char *line; (line = strtok_r(rest, "\n", &rest)) != NULL;) load_line(line);
   free(text);
 }
+
+bool modules_drive(const char *driver) {
+  char path[128];
+  snprintf(path, sizeof path, "/sys/bus/virtio/drivers/%s", driver);
+  DIR *folder = opendir(path);
+  bool found = false;
+  if (folder == NULL) return false;
+  // Each device is a link called virtio and a number.
+  for (struct dirent *entry; !found && (entry = readdir(folder)) != NULL;) {
+    found = strncmp(entry->d_name, "virtio", 6) == 0;
+  }
+  closedir(folder);
+  return found;
+}

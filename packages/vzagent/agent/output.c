@@ -1,113 +1,99 @@
 #include "output.h"
 
-#include "log.h"
+#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { FRAME_DATA = 64 * 1024, PIPE_SIZE = 256 * 1024 };
+enum {
+  READ_AT_ONCE = 64 * 1024,
+  PIPE_SIZE = 256 * 1024,
+  BULK = 2048,          // who writes so much at once is not somebody who waits for each line to be seen
+  REST_MILLISECONDS = 2,
+};
 
-static uint8_t scratch[FRAME_DATA];
+static uint8_t scratch[READ_AT_ONCE];
 
-static void prepare_pipe(int fd) {
+void output_prepare(int fd) {
   fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);  // a smaller pipe is slower, not wrong
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-static void output_ready(struct source *source, uint32_t events) {
-  (void)events;
-  struct output *output = (struct output *)source;
-  if (output->connection == NULL || connection_is_full(output->connection)) {
-    loop_want(source, 0);
-    return;
+static uint64_t unix_micros(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_REALTIME, &time);
+  return time.tv_sec < 0 ? 0 : (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static void rested(struct timer *timer) {
+  struct output *output = (struct output *)((char *)timer - offsetof(struct output, rest));
+  loop_want(&output->source, EPOLLIN);
+}
+
+static void end(struct output *output) {
+  output_close(output);
+  process_output_ended(output->process);
+}
+
+// Reads once. False when there is nothing to be read now, or no more at all.
+static bool take(struct output *output) {
+  size_t room = spool_room(&output->process->spool, output->stream);
+  if (room == 0) {
+    loop_want(&output->source, 0);
+    return false;
   }
-  ssize_t got = read(source->fd, scratch, sizeof scratch);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (room > sizeof scratch) room = sizeof scratch;
+  if (output->is_last && room > output->left) room = output->left;
+  ssize_t got = room == 0 ? 0 : read(output->source.fd, scratch, room);
+  if (got < 0 && errno == EINTR) return true;
+  if (got < 0 && errno == EAGAIN && !output->is_last) return false;
+  // A terminal whose programs are all gone gives EIO.
   if (got <= 0) {
-    output_close(output);
-    output->ended();
-    return;
+    end(output);
+    return false;
   }
-  struct slice data = {.data = scratch, .length = (size_t)got};
-  connection_send(output->connection, &(struct message){.tag = output->tag, .data = data});
+  if (output->is_last) output->left -= (size_t)got;
+  spool_add(&output->process->spool, output->stream, unix_micros(),
+            (struct slice){.data = scratch, .length = (size_t)got});
+  // A program that writes much is let to fill its pipe, so that little reads do not become little frames.
+  if (got >= BULK && (size_t)got < room && !output->is_last) {
+    loop_want(&output->source, 0);
+    timer_start(&output->rest, REST_MILLISECONDS, rested);
+  }
+  process_output_came(output->process);
+  return output->source.fd >= 0;
 }
 
-void output_open(struct output *output, int fd, uint8_t tag, void (*ended)(void)) {
-  prepare_pipe(fd);
-  *output = (struct output){.tag = tag, .ended = ended};
-  loop_add(&output->source, fd, 0, output_ready);
+static void ready(struct source *source, uint32_t events) {
+  (void)events;
+  take((struct output *)source);
 }
 
-void output_resume(struct output *output, struct connection *connection) {
-  output->connection = connection;
-  loop_want(&output->source, connection == NULL ? 0 : EPOLLIN);
+void output_open(struct output *output, struct process *process, int fd, uint8_t stream) {
+  *output = (struct output){.process = process, .stream = stream};
+  loop_add(&output->source, fd, 0, ready);
+  loop_want(&output->source, EPOLLIN);
+}
+
+void output_resume(struct output *output) {
+  if (output->source.fd < 0 || output->source.interest != 0 || timer_runs(&output->rest)) return;
+  if (!output->is_last) return loop_want(&output->source, EPOLLIN);
+  while (output->source.fd >= 0 && take(output)) continue;
+}
+
+void output_finish(struct output *output) {
+  if (output->source.fd < 0) return;
+  timer_stop(&output->rest);
+  output->is_last = true;
+  output->left = PIPE_SIZE;
+  loop_want(&output->source, 0);
+  output_resume(output);
 }
 
 void output_close(struct output *output) {
+  timer_stop(&output->rest);
   loop_close(&output->source);
-  output->connection = NULL;
-}
-
-static void let_connection_go(struct input *input) {
-  struct connection *connection = input->connection;
-  input->connection = NULL;
-  if (connection != NULL) connection_resume(connection);
-}
-
-static void drain(struct input *input) {
-  while (bytes_length(&input->waiting) > 0) {
-    ssize_t written = write(input->source.fd, bytes_head(&input->waiting), bytes_length(&input->waiting));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EAGAIN) break;
-    if (written < 0) return input_close(input);  // the workload reads no more
-    bytes_consume(&input->waiting, (size_t)written);
-  }
-  bool blocked = bytes_length(&input->waiting) > 0;
-  loop_want(&input->source, blocked ? EPOLLOUT : 0);
-  if (blocked) return;
-  if (input->ending) input_close(input);
-  let_connection_go(input);
-}
-
-static void input_ready(struct source *source, uint32_t events) {
-  (void)events;
-  drain((struct input *)source);
-}
-
-void input_open(struct input *input, int fd) {
-  prepare_pipe(fd);
-  *input = (struct input){0};
-  loop_add(&input->source, fd, 0, input_ready);
-}
-
-bool input_write(struct input *input, struct slice data, struct connection *connection) {
-  if (input->source.fd < 0 || input->ending) return false;
-  if (!bytes_append(&input->waiting, data.data, data.length)) {
-    log_line("stdin is closed: out of memory");
-    input_close(input);
-    return false;
-  }
-  drain(input);
-  if (bytes_length(&input->waiting) > 0) {
-    input->connection = connection;
-    connection_hold(connection);
-  }
-  return true;
-}
-
-void input_end(struct input *input) {
-  if (input->source.fd < 0) return;
-  input->ending = true;
-  drain(input);
-}
-
-void input_abandon(struct input *input) { input->connection = NULL; }
-
-void input_close(struct input *input) {
-  loop_close(&input->source);
-  bytes_free(&input->waiting);
-  let_connection_go(input);
 }

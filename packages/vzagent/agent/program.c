@@ -1,7 +1,5 @@
 #include "program.h"
 
-#include "start_report.h"
-
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +31,24 @@ static const char *reason(const char *file, int error) {
   return error == EACCES ? "permission denied" : strerror(error);
 }
 
-static noreturn void exec_file(const struct spec *spec, const char *file, int report) {
+// Names that lead to no program are one kind, programs that cannot be run the other: a shell's 127 and 126.
+static enum failure_kind kind_of(int error) {
+  switch (error) {
+    case ENOTDIR: return FAILURE_KIND_NOT_FOUND;
+    case ENOENT: return FAILURE_KIND_NOT_FOUND;
+    case E2BIG: return FAILURE_KIND_INVALID;
+    case ENOMEM: return FAILURE_KIND_EXHAUSTED;
+    default: return FAILURE_KIND_NOT_EXECUTABLE;
+  }
+}
+
+static const struct fault *exec_file(const struct spec *spec, const char *file) {
   execve(file, spec->argv, spec->env);
-  start_fail(report, "exec \"%s\": %s", file, reason(file, errno));
+  int error = errno;
+  struct stat found;
+  // A script whose interpreter is missing is there, and cannot be run.
+  enum failure_kind kind = stat(file, &found) == 0 && error == ENOENT ? FAILURE_KIND_NOT_EXECUTABLE : kind_of(error);
+  return fault(kind, "exec \"%s\": %s", file, reason(file, error));
 }
 
 static bool is_file(const char *path) {
@@ -43,22 +56,24 @@ static bool is_file(const char *path) {
   return stat(path, &found) == 0 && !S_ISDIR(found.st_mode);
 }
 
-void program_exec(const struct spec *spec, int report) {
+const struct fault *program_exec(const struct spec *spec) {
   const char *name = spec->argv[0];
-  if (name[0] == '\0') start_fail(report, "exec \"\": argv[0] is empty");
-  if (strchr(name, '/') != NULL) exec_file(spec, name, report);
+  if (name[0] == '\0') return fault(FAILURE_KIND_INVALID, "exec \"\": argv[0] is empty");
+  if (strchr(name, '/') != NULL) return exec_file(spec, name);
   char candidate[PATH_MAX], unusable[PATH_MAX] = "";
-  for (const char *folder = spec->path;; folder++) {
+  for (const char *folder = spec_path(spec);; folder++) {
     size_t length = strcspn(folder, ":");
     const char *shown = length == 0 ? "." : folder;
     int written = snprintf(candidate, sizeof candidate, "%.*s/%s", length == 0 ? 1 : (int)length, shown, name);
     if (written > 0 && (size_t)written < sizeof candidate && is_file(candidate)) {
-      if (faccessat(AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) exec_file(spec, candidate, report);
+      if (faccessat(AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) return exec_file(spec, candidate);
       if (unusable[0] == '\0') memcpy(unusable, candidate, sizeof unusable);
     }
     folder += length;
     if (*folder == '\0') break;
   }
-  if (unusable[0] != '\0') start_fail(report, "exec \"%s\": %s", unusable, reason(unusable, EACCES));
-  start_fail(report, "exec \"%s\": not found in PATH (%s)", name, spec->path);
+  if (unusable[0] != '\0') {
+    return fault(FAILURE_KIND_NOT_EXECUTABLE, "exec \"%s\": %s", unusable, reason(unusable, EACCES));
+  }
+  return fault(FAILURE_KIND_NOT_FOUND, "exec \"%s\": not found in PATH (%s)", name, spec_path(spec));
 }

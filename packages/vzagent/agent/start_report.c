@@ -1,71 +1,78 @@
 #include "start_report.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char identity = 'I', failure = 'F';
+struct packet {
+  enum start_kind kind;
+  pid_t pid;
+  struct fault failure;
+};
 
-bool start_pair(int ends[2]) {
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
-  int on = 1;
-  return setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0;
-}
+union control {
+  struct cmsghdr aligned;
+  char space[CMSG_SPACE(sizeof(int))];
+};
 
-static pid_t sender_of(struct msghdr *message) {
-  for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part != NULL; part = CMSG_NXTHDR(message, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS) continue;
-    struct ucred credentials;
-    memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
-    return credentials.pid;
+bool start_pair(int ends[2]) { return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0; }
+
+static int descriptor_in(struct msghdr *message) {
+  struct cmsghdr *part = CMSG_FIRSTHDR(message);
+  int fd = -1;
+  if (part != NULL && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS) {
+    memcpy(&fd, CMSG_DATA(part), sizeof fd);
   }
-  return 0;
+  return fd;
 }
 
 void start_receive(int end, struct start_report *report) {
-  char kind = 0;
-  union {
-    struct cmsghdr aligned;
-    char space[CMSG_SPACE(sizeof(struct ucred))];
-  } control;
-  struct iovec parts[] = {{.iov_base = &kind, .iov_len = 1},
-                          {.iov_base = report->text, .iov_len = sizeof report->text - 1}};
+  struct packet packet = {0};
+  union control control;
+  struct iovec part = {.iov_base = &packet, .iov_len = sizeof packet};
   struct msghdr message = {
-      .msg_iov = parts, .msg_iovlen = 2, .msg_control = control.space, .msg_controllen = sizeof control.space};
-  *report = (struct start_report){.kind = START_NOTHING_YET};
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+  *report = (struct start_report){.kind = START_NOTHING_YET, .fd = -1};
   ssize_t got = recvmsg(end, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) {
-    report->kind = START_END;
-  } else if (kind == identity) {
-    report->kind = START_IDENTITY;
-    report->pid = sender_of(&message);
-  } else if (kind == failure) {
-    report->kind = START_FAILURE;
-    report->text[got - 1] = '\0';
+  report->kind = got == (ssize_t)sizeof packet ? packet.kind : START_END;
+  if (got <= 0) return;
+  report->fd = descriptor_in(&message);
+  report->pid = packet.pid;
+  report->failure = packet.failure;
+  report->failure.text[sizeof report->failure.text - 1] = '\0';
+}
+
+void start_answer(int end, pid_t number) { send(end, &number, sizeof number, MSG_NOSIGNAL | MSG_DONTWAIT); }
+
+static void tell(int end, const struct packet *packet, int fd) {
+  union control control = {0};
+  struct iovec part = {.iov_base = (void *)packet, .iov_len = sizeof *packet};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  if (fd >= 0) {
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof control.space;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
   }
+  if (sendmsg(end, &message, MSG_NOSIGNAL) != (ssize_t)sizeof *packet) _exit(1);
 }
 
-void start_go_on(int end) { send(end, &identity, 1, MSG_NOSIGNAL | MSG_DONTWAIT); }
+void start_tell(int end, enum start_kind kind) { tell(end, &(struct packet){.kind = kind, .pid = getpid()}, -1); }
 
-void start_identify(int end) {
-  char answer;
-  if (send(end, &identity, 1, MSG_NOSIGNAL) != 1 || recv(end, &answer, 1, 0) != 1) _exit(1);
+void start_tell_terminal(int end, int master) { tell(end, &(struct packet){.kind = START_TERMINAL}, master); }
+
+pid_t start_wait(int end) {
+  pid_t number;
+  if (recv(end, &number, sizeof number, 0) != (ssize_t)sizeof number) _exit(1);
+  return number;
 }
 
-void start_fail(int end, const char *format, ...) {
-  char text[START_TEXT];
-  text[0] = failure;
-  va_list values;
-  va_start(values, format);
-  int length = vsnprintf(text + 1, sizeof text - 1, format, values);
-  va_end(values);
-  if (length < 0) length = 0;
-  if ((size_t)length > sizeof text - 2) length = sizeof text - 2;
-  send(end, text, (size_t)length + 1, MSG_NOSIGNAL);
+void start_fail(int end, const struct fault *failure) {
+  tell(end, &(struct packet){.kind = START_FAILURE, .failure = *failure}, -1);
   _exit(1);
 }

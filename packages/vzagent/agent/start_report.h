@@ -1,34 +1,46 @@
-// How the processes of a start tell the agent what became of it: a socket pair of packets. A start that worked ends with
-// the socket's end of stream after the workload's identity, because every copy is closed on exec.
+// How processes that are being started tell the agent what becomes of them. The end of the reports without a failure,
+// and after START_EXECUTES, means that the program runs: the new processes' end is closed by exec.
 #ifndef VZAGENT_START_REPORT_H
 #define VZAGENT_START_REPORT_H
+
+#include "fault.h"
 
 #include <stdnoreturn.h>
 #include <sys/types.h>
 
-enum { START_TEXT = 4096 };
-
-enum start_kind { START_NOTHING_YET, START_IDENTITY, START_FAILURE, START_END };
+enum start_kind {
+  START_NOTHING_YET,
+  START_CONTAINER,  // the container is assembled; its init waits
+  START_TERMINAL,   // `fd` is the terminal's master, now the receiver's
+  START_EXECUTES,   // all is prepared, exec comes next
+  START_FAILURE,    // instead of all that is missing
+  START_END,
+};
 
 struct start_report {
   enum start_kind kind;
-  pid_t pid;              // with START_IDENTITY: the workload's process id as the agent sees it
-  char text[START_TEXT];  // with START_FAILURE: why, one line
+  pid_t pid;  // with START_EXECUTES: its process id as the container sees it
+  int fd;     // with START_TERMINAL
+  struct fault failure;
 };
 
-// Makes the pair: [0] is the agent's (it learns who sends), [1] the new processes'. Returns false with errno.
-_Bool start_pair(int ends[2]);
+// Makes the pair: [0] is the agent's, [1] the new processes'. Returns false with errno.
+bool start_pair(int ends[2]);
 
 // The agent's side: takes one packet, never waits.
 void start_receive(int end, struct start_report *report);
 
-// The agent's side: lets a process that sent its identity go on.
-void start_go_on(int end);
+// The agent's side: sends a process's number, or any other that init waits for.
+void start_answer(int end, pid_t number);
 
-// The workload's side: sends its identity and waits until the agent holds it. Ends the process when the agent is gone.
-void start_identify(int end);
+// The new processes' side. What cannot be sent ends the process: the agent is gone.
+void start_tell(int end, enum start_kind kind);
+void start_tell_terminal(int end, int master);
 
-// The new processes' side: reports why the start fails and ends the process.
-__attribute__((format(printf, 2, 3))) noreturn void start_fail(int end, const char *format, ...);
+// Waits for the agent's answer.
+pid_t start_wait(int end);
+
+// Reports why the start fails and ends the process.
+noreturn void start_fail(int end, const struct fault *failure);
 
 #endif

@@ -1,237 +1,264 @@
 #include "workload.h"
 
+#include "container.h"
+#include "freeze.h"
 #include "init.h"
 #include "log.h"
-#include "output.h"
+#include "offspring.h"
+#include "session.h"
 #include "share.h"
 #include "start_report.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST_SHARES = 64 };
 
-enum state {
-  IDLE,
-  STARTING,  // the new processes have not yet said whether the program runs
-  FAILED,    // they said it does not; init is being ended
-  RUNNING,
-};
-
 static struct {
-  enum state state;
-  struct connection *connection;  // the one that sent Run; null when it is lost
-  pid_t init;
-  bool init_ended;
-  int init_status;
-  pid_t pid;
-  int pidfd;  // of the workload's process; -1 while there is none
-  struct source report;
-  char failure[START_TEXT];
-  struct output output[2];  // stdout and stderr
-  struct input input;
-} workload = {.pidfd = -1, .report = {.fd = -1}, .output = {OUTPUT_CLOSED, OUTPUT_CLOSED}, .input = INPUT_CLOSED};
+  struct source report;     // of init, while it assembles the container; the first member, for `report_ready`
+  struct process *process;  // also when it has ended, until it is collected or there is another
+  struct spec spec;         // until the program is started
+  pid_t init;               // 0 while there is none
+  int init_fd;
+  bool has_own_init;        // a reaping one beside the program
+  int init_channel;         // where that waits for the program's number; -1 when it has it
+  bool is_assembled;
+  int stop_signal;
+  void (*when_gone)(void);
+} workload = {.report = {.fd = -1}, .init_fd = -1, .init_channel = -1};
 
 static struct share shares[MOST_SHARES];
 static size_t share_count;
 
-static int exit_code(int status) { return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status); }
+pid_t workload_init(void) { return workload.init; }
 
-static void forget(void) {
+int workload_init_fd(void) { return workload.is_assembled ? workload.init_fd : -1; }
+
+int workload_stop_signal(void) { return workload.stop_signal; }
+
+bool workload_is_there(void) {
+  bool is_over = workload.process == NULL || workload.process->state == PROCESS_EXITED;
+  return !is_over || workload.init != 0;
+}
+
+void workload_when_gone(void (*call)(void)) { workload.when_gone = call; }
+
+void workload_kill(void) {
+  if (workload.init > 0) kill(workload.init, SIGKILL);
+}
+
+static void close_descriptor(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+static void forget_container(void) {
   loop_close(&workload.report);
-  for (int i = 0; i < 2; i++) output_close(&workload.output[i]);
-  input_close(&workload.input);
-  if (workload.pidfd >= 0) close(workload.pidfd);
-  workload.pidfd = -1;
+  close_descriptor(&workload.init_fd);
+  close_descriptor(&workload.init_channel);
+  spec_free(&workload.spec);
   workload.init = 0;
-  workload.pid = 0;
-  workload.connection = NULL;
-  workload.state = IDLE;
+  workload.is_assembled = false;
   share_count = 0;
+  freeze_forget();
 }
 
-static void fail(const char *reason) {
-  if (workload.failure[0] == '\0') snprintf(workload.failure, sizeof workload.failure, "%s", reason);
-  workload.state = FAILED;
-  if (!workload.init_ended) kill(workload.init, SIGKILL);
+// The program runs: from here on its init passes signals on.
+static void began(struct process *process) {
+  if (workload.init_channel >= 0) start_answer(workload.init_channel, process->seen_pid);
+  close_descriptor(&workload.init_channel);
+  spec_free(&workload.spec);
+  container_keep(workload.init);
 }
 
-static void began(void) {
-  workload.state = RUNNING;
-  if (workload.connection != NULL) {
-    connection_send(workload.connection, &(struct message){.tag = TAG_STARTED, .pid = workload.pid});
+// With init, everything in its PID namespace ends, and so does every output.
+static void ended(struct process *process) {
+  (void)process;
+  workload_kill();
+}
+
+static bool is_over(const struct process *process) {
+  // A start that fails takes its init along.
+  if (process->state == PROCESS_FAILED) workload_kill();
+  return workload.init == 0;
+}
+
+static void completed(struct process *process) {
+  void (*when_gone)(void) = workload.when_gone;
+  workload.when_gone = NULL;
+  if (process->state == PROCESS_FAILED || process->is_legacy) {
+    workload.process = NULL;
+    process_free(process);
   }
-  for (int i = 0; i < 2; i++) output_resume(&workload.output[i], workload.connection);
+  if (when_gone != NULL) when_gone();
 }
 
-static void ended(void) {
-  struct connection *connection = workload.connection;
-  int code = exit_code(workload.init_status);
-  bool failed = workload.state == FAILED;
-  if (connection == NULL) log_line("the workload ended with code %d and nobody to tell", code);
-  // Everything is forgotten before the answer, so that the host's next Run finds the place free. Frames that waited
-  // behind stdin are taken only after the answer, which is the last frame about this workload.
-  input_abandon(&workload.input);
-  forget();
-  if (connection == NULL) return;
-  if (failed) {
-    connection_send_error(connection, "%s", workload.failure);
+static void lost(struct process *process) {
+  // Its output is kept for the next host. For an earlier generation's there is no next: it is forgotten with its end.
+  session_pump(process);
+}
+
+static const struct process_kind kind = {
+    .began = began, .ended = ended, .is_over = is_over, .completed = completed, .lost = lost};
+
+bool workload_child_ended(pid_t pid, int status) {
+  if (pid != workload.init || workload.init == 0) return false;
+  struct process *process = workload.process;
+  bool is_program = process != NULL && process->pid == pid;
+  bool was_assembled = workload.is_assembled;
+  forget_container();
+  if (is_program) return process_child_ended(pid, status);
+  if (process == NULL) return true;
+  if (!was_assembled) {
+    process_fail(process, fault(FAILURE_KIND_INTERNAL, "the container's init ended before the program ran"));
   } else {
-    connection_send(connection, &(struct message){.tag = TAG_EXITED, .code = code});
+    process_settle(process);
   }
-  connection_resume(connection);
+  return true;
 }
 
-// Moves on as far as what is known allows.
-static void settle(void) {
-  if (workload.state == STARTING && workload.report.fd < 0) {
-    if (workload.pidfd >= 0 && workload.failure[0] == '\0') {
-      began();
-    } else {
-      fail("the container's processes ended before the program ran");
-    }
-  }
-  if (workload.state == FAILED && workload.init_ended) ended();
-  if (workload.state != RUNNING || !workload.init_ended) return;
-  bool drained = workload.output[0].source.fd < 0 && workload.output[1].source.fd < 0;
-  if (drained || workload.connection == NULL) ended();
-}
-
-static void take_identity(pid_t pid) {
-  // The process waits for the answer, so the number cannot yet be another's.
-  workload.pid = pid;
-  workload.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (workload.pidfd < 0) {
-    fail("the agent cannot hold on to the workload's process");
+static void launch(void) {
+  int report = loop_release(&workload.report);
+  workload.is_assembled = true;
+  if (!workload.has_own_init) {
+    // Init goes on as the program, and reports on it.
+    start_answer(report, 0);
+    process_adopt(workload.process, workload.init, report);
     return;
   }
-  start_go_on(workload.report.fd);
+  workload.init_channel = report;
+  const struct fault *failed = process_launch(workload.process, &workload.spec, workload.init_fd);
+  if (failed != NULL) process_fail(workload.process, failed);
 }
 
 static void report_ready(struct source *source, uint32_t events) {
   (void)events;
   struct start_report report;
   start_receive(source->fd, &report);
+  if (report.fd >= 0) close(report.fd);
   switch (report.kind) {
     case START_NOTHING_YET: return;
-    case START_IDENTITY: return take_identity(report.pid);
-    case START_FAILURE:
-      if (workload.failure[0] == '\0') memcpy(workload.failure, report.text, sizeof workload.failure);
-      return;
-    case START_END:
-      loop_close(&workload.report);
-      return settle();
+    case START_CONTAINER: return launch();
+    case START_FAILURE: return process_fail(workload.process, &report.failure);
+    default: return loop_close(source);  // it has ended, which is noticed elsewhere
   }
 }
 
-static void output_ended(void) { settle(); }
-
-// Ends of pipes and sockets for one start; -1 where there is none (any more).
-struct ends {
-  int input[2];
-  int output[2];
-  int error[2];
-  int report[2];
-};
-
-static void close_pair(int pair[2]) {
-  for (int i = 0; i < 2; i++) {
-    if (pair[i] >= 0) close(pair[i]);
-    pair[i] = -1;
+static const struct fault *clone_init(const struct container *container) {
+  int report[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0 || !start_pair(report)) {
+    close_descriptor(&null);
+    return fault(failure_kind_of(errno), "cannot make a socket: %s", strerror(errno));
   }
-}
-
-static void close_ends(struct ends *ends) {
-  close_pair(ends->input);
-  close_pair(ends->output);
-  close_pair(ends->error);
-  close_pair(ends->report);
-}
-
-static bool open_ends(struct ends *ends) {
-  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-  return pipe2(ends->input, O_CLOEXEC) == 0 && pipe2(ends->output, O_CLOEXEC) == 0 &&
-         pipe2(ends->error, O_CLOEXEC) == 0 && start_pair(ends->report);
-}
-
-static pid_t clone_init(const struct ends *ends, const struct spec *spec) {
-  unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
-  // The bare call: this process has one thread and no state that a library would have to mend in the child.
-  pid_t child = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
-  if (child != 0) return child;
-  struct init_task task = {
-      .spec = spec,
-      .shares = shares,
-      .share_count = share_count,
-      .stdin_fd = ends->input[0],
-      .stdout_fd = ends->output[1],
-      .stderr_fd = ends->error[1],
-      .report = ends->report[1],
-  };
-  init_main(&task);
-}
-
-// Hands the agent's ends over to the loop. Each is marked as gone from `ends` once its source owns it.
-static bool watch(struct ends *ends) {
-  if (!loop_add(&workload.report, ends->report[0], EPOLLIN, report_ready)) return false;
-  ends->report[0] = -1;
-  output_open(&workload.output[0], ends->output[0], TAG_STDOUT, output_ended);
-  ends->output[0] = -1;
-  output_open(&workload.output[1], ends->error[0], TAG_STDERR, output_ended);
-  ends->error[0] = -1;
-  input_open(&workload.input, ends->input[1]);
-  ends->input[1] = -1;
-  return true;
-}
-
-static void start(struct connection *connection, const struct spec *spec) {
-  struct ends ends;
-  if (!open_ends(&ends) || !watch(&ends)) {
-    connection_send_error(connection, "Run: cannot make pipes: %s", strerror(errno));
-    forget();
-  } else if ((workload.init = clone_init(&ends, spec)) < 0) {
-    connection_send_error(connection, "Run: cannot make the container's processes: %s", strerror(errno));
-    forget();
-  } else {
-    workload.state = STARTING;
-    workload.connection = connection;
-    workload.init_ended = false;
-    workload.failure[0] = '\0';
+  pid_t child = offspring_init(workload.process->leaf);
+  if (child == 0) {
+    struct init_task task = {.container = container, .report = report[1]};
+    task.program = workload.has_own_init ? NULL : &workload.spec;
+    for (int i = 0; i < 3; i++) task.stdio[i] = workload.has_own_init ? null : workload.process->stdio[i];
+    init_main(&task);
   }
-  close_ends(&ends);
+  int error = errno;
+  close(null);
+  close(report[1]);
+  if (child > 0) {
+    workload.init = child;
+    workload.init_fd = (int)syscall(SYS_pidfd_open, child, 0);
+    if (workload.init_fd >= 0 && loop_add(&workload.report, report[0], EPOLLIN, report_ready)) return NULL;
+    error = errno;
+  }
+  close(report[0]);
+  return fault(failure_kind_of(error), "cannot make the container's processes: %s", strerror(error));
 }
 
-void workload_run(struct connection *connection, const struct run_message *run) {
-  if (workload.state != IDLE) return connection_send_error(connection, "Run: a workload is running already");
+// Takes the spec over. What fails after the entry is made is told by way of it.
+static const struct fault *start(struct connection *connection, struct spec *spec, const struct container *container,
+                                 const struct limits *limits) {
+  // One that has ended and was not collected makes room: it is its host that asks.
+  if (workload.process != NULL) process_free(workload.process);
+  workload.process = NULL;
+  const struct fault *failed = cgroups_limit(limits);
+  if (failed == NULL) failed = process_new(&kind, WORKLOAD, spec, &workload.process);
+  if (failed != NULL) {
+    spec_free(spec);
+    return failed;
+  }
+  workload.spec = *spec;
+  session_begin(workload.process, connection);
+  failed = clone_init(container);
+  if (failed == NULL) return NULL;
+  if (workload.init == 0) forget_container();
+  process_fail(workload.process, failed);
+  return NULL;
+}
+
+static const struct fault *check_idle(const struct connection *connection) {
+  if (workload_is_there()) return fault(FAILURE_KIND_CONFLICT, "a workload is running already");
+  if (connection->role != NULL) return fault(FAILURE_KIND_CONFLICT, "this connection has another part already");
+  return NULL;
+}
+
+void workload_start(struct connection *connection, const struct message *message) {
+  const struct start_message *request = &message->start;
   struct spec spec;
-  const char *fault = spec_make(run, &spec);
-  if (fault != NULL) return connection_send_error(connection, "Run: %s", fault);
-  start(connection, &spec);
-  spec_free(&spec);
+  struct container container;
+  const struct fault *failed = check_idle(connection);
+  if (failed == NULL && (request->stop_signal < 0 || request->stop_signal > 64)) {
+    failed = fault(FAILURE_KIND_INVALID, "%d is no signal number (1 to 64)", request->stop_signal);
+  }
+  if (failed == NULL) failed = spec_of_process(&request->process_spec, &spec);
+  if (failed != NULL) return connection_send_fault(connection, failed);
+  failed = container_describe(request, &container);
+  if (failed != NULL) {
+    spec_free(&spec);
+    return connection_send_fault(connection, failed);
+  }
+  workload.has_own_init = request->init;
+  workload.stop_signal = request->stop_signal == 0 ? SIGTERM : request->stop_signal;
+  failed = start(connection, &spec, &container, &request->limits);
+  container_free(&container);
+  if (failed != NULL) connection_send_fault(connection, failed);
 }
 
-void workload_signal(struct connection *connection, int32_t signum) {
+void workload_run(struct connection *connection, const struct message *message) {
+  struct spec spec;
+  struct container container;
+  const struct limits no_limits = {0};
+  const struct fault *failed = check_idle(connection);
+  if (failed == NULL) failed = spec_of_run(&message->run, &spec);
+  if (failed != NULL) return connection_send_error(connection, "Run: %s", failed->text);
+  failed = container_describe_run(shares, share_count, &container);
+  if (failed != NULL) {
+    spec_free(&spec);
+  } else {
+    workload.has_own_init = true;
+    workload.stop_signal = SIGTERM;
+    failed = start(connection, &spec, &container, &no_limits);
+    container_free(&container);
+  }
+  if (failed != NULL) connection_send_error(connection, "Run: %s", failed->text);
+}
+
+void workload_signal(struct connection *connection, const struct message *message) {
+  int32_t signum = message->signal.signum;
+  bool is_running = workload.process != NULL && workload.process->state == PROCESS_RUNNING;
   if (signum < 1 || signum > 64) {
     connection_send_error(connection, "Signal: %d is no signal number (1 to 64)", signum);
-  } else if (workload.state != RUNNING) {
+  } else if (!is_running) {
     connection_send_error(connection, "Signal: no workload is running");
-  } else if (syscall(SYS_pidfd_send_signal, workload.pidfd, signum, NULL, 0) != 0) {
-    const char *reason = errno == ESRCH ? "the workload has ended" : strerror(errno);
-    connection_send_error(connection, "Signal: %s", reason);
+  } else {
+    const struct fault *failed = process_signal(workload.process, signum, SIGNAL_TARGET_PROCESS);
+    if (failed != NULL) connection_send_error(connection, "Signal: %s", failed->text);
   }
 }
 
-void workload_mount(struct connection *connection, const struct mount_message *mount) {
-  if (workload.state != IDLE) {
+void workload_mount(struct connection *connection, const struct message *message) {
+  const struct mount_message *mount = &message->mount;
+  if (workload_is_there()) {
     connection_send_error(connection, "Mount: the workload has been started; mounts come before Run");
   } else if (share_count == MOST_SHARES) {
     connection_send_error(connection, "Mount: more than %d shares", MOST_SHARES);
@@ -246,39 +273,4 @@ void workload_mount(struct connection *connection, const struct mount_message *m
     memcpy(share->tag, mount->tag.data, mount->tag.length);
     memcpy(share->target, mount->target.data, mount->target.length);
   }
-}
-
-static bool owns_workload(struct connection *connection, const char *message) {
-  if (workload.state != IDLE && workload.connection == connection) return true;
-  connection_send_error(connection, "%s: this connection runs no workload", message);
-  return false;
-}
-
-void workload_stdin(struct connection *connection, struct slice data) {
-  if (!owns_workload(connection, "Stdin")) return;
-  if (!input_write(&workload.input, data, connection)) connection_send_error(connection, "Stdin: it is closed");
-}
-
-void workload_stdin_end(struct connection *connection) {
-  if (owns_workload(connection, "StdinEof")) input_end(&workload.input);
-}
-
-void workload_child_ended(pid_t pid, int status) {
-  if (pid != workload.init || workload.state == IDLE) return;
-  workload.init_ended = true;
-  workload.init_status = status;
-  settle();
-}
-
-void workload_host_caught_up(struct connection *connection) {
-  if (workload.state != RUNNING || workload.connection != connection) return;
-  for (int i = 0; i < 2; i++) output_resume(&workload.output[i], connection);
-}
-
-void workload_connection_lost(struct connection *connection) {
-  if (workload.connection != connection) return;
-  workload.connection = NULL;
-  for (int i = 0; i < 2; i++) output_resume(&workload.output[i], NULL);
-  input_abandon(&workload.input);
-  settle();
 }

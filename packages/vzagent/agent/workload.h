@@ -1,24 +1,32 @@
-// The one workload of a guest: started by Run, reported on the connection that sent it.
+// The container and its workload: assembling, starting, ending.
 #ifndef VZAGENT_WORKLOAD_H
 #define VZAGENT_WORKLOAD_H
 
-#include "connection.h"
+#include "process.h"
 
-#include <sys/types.h>
+// Start and, with tag 1, Run.
+void workload_start(struct connection *connection, const struct message *message);
+void workload_run(struct connection *connection, const struct message *message);
 
-void workload_run(struct connection *connection, const struct run_message *run);
-void workload_signal(struct connection *connection, int32_t signum);
-void workload_mount(struct connection *connection, const struct mount_message *mount);
-void workload_stdin(struct connection *connection, struct slice data);
-void workload_stdin_end(struct connection *connection);
+// Tags 3 and 10.
+void workload_signal(struct connection *connection, const struct message *message);
+void workload_mount(struct connection *connection, const struct message *message);
 
-// A child of the agent ended; `status` as waitpid gives it.
-void workload_child_ended(pid_t pid, int status);
+// The container's first process, and a descriptor of it (pidfd); 0 and -1 while no program can be executed in it.
+pid_t workload_init(void);
+int workload_init_fd(void);
 
-// The connection takes output again.
-void workload_host_caught_up(struct connection *connection);
+// The signal that asks the workload to end.
+int workload_stop_signal(void);
 
-// The connection is about to be freed. Its workload goes on; output waits in the pipes.
-void workload_connection_lost(struct connection *connection);
+// Whether there is a container, and a call for when there is none any more.
+bool workload_is_there(void);
+void workload_when_gone(void (*call)(void));
+
+// Ends the container with all its processes.
+void workload_kill(void);
+
+// A child of the agent ended. False when it is not the container's init.
+bool workload_child_ended(pid_t pid, int status);
 
 #endif

@@ -35,9 +35,11 @@ const FLAGS = [
   '-fstack-protector-strong',
   '-ffunction-sections',
   '-fdata-sections',
+  '-fno-asynchronous-unwind-tables',
+  '-fno-unwind-tables',
   '-static-pie',
   '-s',
-  '-Wl,--gc-sections,--build-id=none,-z,relro,-z,now,-z,noexecstack',
+  '-Wl,--gc-sections,--build-id=none,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code',
 ];
 
 /** Compiles C sources into one static executable against musl, the same bytes wherever and whenever it is done. */

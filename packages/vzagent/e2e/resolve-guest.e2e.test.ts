@@ -88,7 +88,7 @@ describe('a guest from Debian’s packages', () => {
       },
     });
     await expect(fetching).rejects.toThrow('enough');
-    const kernels = await readdir(join(elsewhere, 'kernels', 'v1', architecture));
+    const kernels = await readdir(join(elsewhere, 'kernels', 'v2', architecture));
     expect(kernels).toEqual([]);
   });
 

@@ -27,10 +27,14 @@ export class AgentConnection implements AsyncDisposable {
     this.#messages = decode(socket);
   }
 
+  /** Connects to an agent's own Unix socket. */
+  static async direct(path: string): Promise<AgentConnection> {
+    return new AgentConnection(await dial(path));
+  }
+
+  /** Connects to the agent in a guest, by way of its VMM's vsock. */
   static async open(path: string): Promise<AgentConnection> {
-    const socket = createConnection(path);
-    socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('the agent is silent')));
-    await once(socket, 'connect');
+    const socket = await dial(path);
     socket.write(`CONNECT ${AGENT_PORT}\n`);
     let answer = '';
     while (!answer.endsWith('\n')) {
@@ -47,6 +51,19 @@ export class AgentConnection implements AsyncDisposable {
 
   send(message: Message): void {
     this.socket.write(encodeFrame(message));
+  }
+
+  /** Sends a request and takes the message that answers it. */
+  async ask<T extends Message['type']>(message: Message, answer: T): Promise<MessageOf<T>> {
+    this.send(message);
+    return await this.expect(answer);
+  }
+
+  /** The next message, which has to be of a type. */
+  async expect<T extends Message['type']>(type: T): Promise<MessageOf<T>> {
+    const message = await this.next();
+    if (message?.type !== type) throw new Error(`expected ${type}, got ${describe(message)}`);
+    return message as MessageOf<T>;
   }
 
   /** The next message, or nothing at the end of the connection. */
@@ -97,6 +114,17 @@ export class AgentConnection implements AsyncDisposable {
     this.socket.destroy();
     await closed;
   }
+}
+
+function describe(message: Message | undefined): string {
+  return JSON.stringify(message, (_, value) => (typeof value === 'bigint' ? `${value}` : value)) ?? 'the end';
+}
+
+async function dial(path: string): Promise<Socket> {
+  const socket = createConnection(path);
+  socket.setTimeout(ANSWER_TIMEOUT_MS, () => socket.destroy(new Error('the agent is silent')));
+  await once(socket, 'connect');
+  return socket;
 }
 
 async function* decode(socket: Socket): AsyncGenerator<Message, void, undefined> {

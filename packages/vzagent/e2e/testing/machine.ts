@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Architecture } from '@zlayer/runtime-core';
+import { AgentClient } from '@zlayer/vzagent-proto';
 import { kernelArguments } from '../../src/kernel/kernel-arguments.ts';
 import { AgentConnection } from './agent-connection.ts';
 
@@ -22,14 +23,16 @@ export interface MachineOptions {
   architecture: Architecture;
   kernel: string;
   initramfs: string;
-  /** Folder on this machine that becomes the container's root. */
-  rootfs: string;
+  /** Folder on this machine that becomes the root of containers that bring none of their own. */
+  rootfs?: string;
   /** More words for the kernel command line. */
   append?: readonly string[];
   /** Leave the agent's own words off the command line. */
   withoutAgentWords?: boolean;
   /** A second share, by tag. */
   share?: { tag: string; path: string };
+  /** More devices, as QEMU's arguments. Relative paths are in the machine's own folder. */
+  devices?: readonly string[];
 }
 
 /** A real guest under QEMU's emulation, with the devices that every VMM gives it. */
@@ -40,6 +43,8 @@ export class Machine implements AsyncDisposable {
   readonly exited: Promise<number | null>;
   /** Resolves, with `performance.now()`, when the agent has told that it listens. */
   readonly ready: Promise<number>;
+  /** Resolves with the reason when the agent says that the boot has failed. */
+  readonly failed: Promise<string>;
   readonly #folder: string;
   readonly #children: readonly ChildProcess[];
   readonly #close: () => void;
@@ -50,6 +55,7 @@ export class Machine implements AsyncDisposable {
     children: ChildProcess[],
     qemu: ChildProcess,
     ready: Promise<number>,
+    failed: Promise<string>,
     close: () => void,
   ) {
     this.launched = launched;
@@ -57,6 +63,7 @@ export class Machine implements AsyncDisposable {
     this.#children = children;
     this.#close = close;
     this.ready = ready;
+    this.failed = failed;
     this.exited = once(qemu, 'exit').then(([code]) => code as number | null);
   }
 
@@ -71,10 +78,14 @@ export class Machine implements AsyncDisposable {
         children.push(child);
         return child;
       };
-      const shares = [{ tag: 'rootfs', path: options.rootfs }, ...(options.share === undefined ? [] : [options.share])];
+      const shares = [
+        ...(options.rootfs === undefined ? [] : [{ tag: 'rootfs', path: options.rootfs }]),
+        ...(options.share === undefined ? [] : [options.share]),
+      ];
       for (const [index, { path }] of shares.entries()) {
         start(VIRTIOFSD, [
-          `--socket-path=fs${index}.sock`,
+          // Whole, because it also names a lock that all of a machine's virtiofsd have in common.
+          `--socket-path=${join(folder, `fs${index}.sock`)}`,
           '-o',
           `source=${path}`,
           '-o',
@@ -85,13 +96,16 @@ export class Machine implements AsyncDisposable {
       }
       start('vhost-device-vsock', ['--guest-cid', '3', '--socket', 'vs.sock', '--uds-path', 'vsock.sock']);
       const host = createServer();
-      const ready = new Promise<number>((resolve) => {
-        host.on('connection', (socket) => {
-          socket.on('error', () => {});
-          socket.once('data', () => {
-            resolve(performance.now());
-            socket.destroy();
-          });
+      const ready = Promise.withResolvers<number>();
+      const failed = Promise.withResolvers<string>();
+      host.on('connection', (socket) => {
+        socket.on('error', () => {});
+        let told = '';
+        socket.on('data', (chunk) => {
+          told += chunk;
+          if (told === 'r') ready.resolve(performance.now());
+          if (told === 'r' || told.length > 1) socket.destroy();
+          if (told.startsWith('e') && told.length > 1) failed.resolve(told.slice(1));
         });
       });
       host.listen(join(folder, `vsock.sock_${READY_PORT}`));
@@ -99,15 +113,19 @@ export class Machine implements AsyncDisposable {
       const sockets = ['vs.sock', ...shares.map((_, index) => `fs${index}.sock`)];
       await Promise.all(sockets.map((name) => appears(join(folder, name))));
       const agentWords = [
-        'rootfstag=rootfs',
+        ...(options.rootfs === undefined ? [] : ['rootfstag=rootfs']),
         `zlayer.boottime=${Math.floor(Date.now() / 1000)}`,
         `zlayer.ready=${READY_PORT}`,
       ];
       const append = [...(options.withoutAgentWords === true ? [] : agentWords), ...(options.append ?? [])];
       const { program, args } = machineArguments({ ...options, append });
       const launched = performance.now();
-      const qemu = start(program, [...args, ...deviceArguments(shares.map(({ tag }) => tag))]);
-      return new Machine(launched, folder, children, qemu, ready, () => host.close());
+      const qemu = start(program, [
+        ...args,
+        ...deviceArguments(shares.map(({ tag }) => tag)),
+        ...(options.devices ?? []),
+      ]);
+      return new Machine(launched, folder, children, qemu, ready.promise, failed.promise, () => host.close());
     } catch (error) {
       await stop(children);
       await rm(folder, { recursive: true, force: true });
@@ -136,6 +154,11 @@ export class Machine implements AsyncDisposable {
 
   connect(): Promise<AgentConnection> {
     return AgentConnection.open(join(this.#folder, 'vsock.sock'));
+  }
+
+  /** A client of the agent, each of whose calls makes a connection of its own. */
+  client(): AgentClient {
+    return new AgentClient(async () => (await this.connect()).socket.setTimeout(0));
   }
 
   /** Everything the guest has printed. */

@@ -3,7 +3,7 @@ import { writeCpio } from './cpio.ts';
 import type { InitramfsEntry } from './entry.ts';
 
 /** Counts changes of what an initramfs of given parts looks like; part of its cache key. */
-export const INITRAMFS_VERSION = 1;
+export const INITRAMFS_VERSION = 2;
 
 /** Writes the guest's initramfs: the agent as `/init`, its modules, a console. Same input, same bytes. */
 export function writeGuestInitramfs(agent: Uint8Array, modules: ModuleSet): Uint8Array {
@@ -17,6 +17,9 @@ export function writeGuestInitramfs(agent: Uint8Array, modules: ModuleSet): Uint
     { type: 'file', path: 'lib/modules/modules.load', data: Buffer.from(modules.beforeListening) },
     { type: 'file', path: 'lib/modules/modules.late', data: Buffer.from(modules.afterListening) },
   ];
+  for (const [name, list] of modules.onDemand) {
+    entries.push({ type: 'file', path: `lib/modules/${name}.load`, data: Buffer.from(list) });
+  }
   for (const [name, data] of modules.files) entries.push({ type: 'file', path: `lib/modules/${name}`, data });
   return writeCpio(entries);
 }

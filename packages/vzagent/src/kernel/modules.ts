@@ -19,13 +19,17 @@ export const MODULES_BEFORE_LISTENING: readonly WantedModule[] = [
 
 /** What is loaded while the host already connects. */
 export const MODULES_AFTER_LISTENING: readonly WantedModule[] = [
-  { name: 'virtiofs' },
-  { name: 'overlay' },
   { name: 'virtio_net', virtioType: 1 },
+  { name: 'virtiofs', virtioType: 26 },
+  { name: 'overlay' },
   { name: 'virtio_blk', virtioType: 2 },
   { name: 'erofs', virtioType: 2 },
   { name: 'virtio_rng', virtioType: 4 },
+  { name: 'virtio_balloon', virtioType: 5 },
 ];
+
+/** What few guests need: each has a list of its own, which the agent loads when it is asked for what it brings. */
+export const MODULES_ON_DEMAND = ['wireguard', 'binfmt_misc'] as const;
 
 /** Modules as an initramfs carries them. */
 export interface ModuleSet {
@@ -35,6 +39,8 @@ export interface ModuleSet {
   readonly beforeListening: string;
   /** The same for `MODULES_AFTER_LISTENING`. */
   readonly afterListening: string;
+  /** A list for each of `MODULES_ON_DEMAND`, by its name. */
+  readonly onDemand: ReadonlyMap<string, string>;
 }
 
 /** Where modules lie in the initramfs. */
@@ -82,7 +88,12 @@ export async function collectModules(tree: string): Promise<ModuleSet> {
 
   const beforeListening = await list(MODULES_BEFORE_LISTENING);
   const afterListening = await list(MODULES_AFTER_LISTENING);
-  return { files, beforeListening, afterListening };
+  const onDemand = new Map<string, string>();
+  for (const name of MODULES_ON_DEMAND) {
+    const lines = (await closure(name, [])).map((file) => `${MODULE_FOLDER}/${file}\n`);
+    onDemand.set(name, lines.join(''));
+  }
+  return { files, beforeListening, afterListening, onDemand };
 }
 
 async function findModules(tree: string): Promise<Map<string, string>> {
@@ -104,6 +115,6 @@ function missing(name: string, tree: string, chain: readonly string[]): ZlayerEr
   const need = chain.length === 0 ? '' : `, needed by ${chain.join(' → ')}`;
   return new ZlayerError('NOT_FOUND', `the kernel has no usable module ${name}${need}`, {
     subject: tree,
-    remedy: 'use a kernel with virtio, vsock, virtiofs, overlayfs and EROFS, built in or as modules',
+    remedy: 'use a kernel with virtio, vsock, virtiofs, overlayfs, EROFS and WireGuard, built in or as modules',
   });
 }

@@ -1,0 +1,44 @@
+#include "hello.h"
+
+#include <string.h>
+
+#define SOFTWARE "vzagent/0.0.0"
+
+enum { PROTOCOL_VERSION = 1 };
+
+// What is compiled in, beside tags 1 to 14, Hello, Done and Failed.
+static const char *const features[] = {
+    "archive",      // ArchiveGet, ArchivePut, ArchiveHead
+    "attach",       // Attach, OutputTaken, Wait
+    "clock",        // SetClock
+    "execute",      // Execute, SignalProcess, Resize, ListProcesses
+    "freeze",       // Freeze, Thaw
+    "network",      // GetNetwork
+    "overlay",      // ConfigureOverlay
+    "shutdown",     // Shutdown
+    "start",        // Start
+    "statistics",   // GetStatistics
+    "tunnel",       // Connect: tcp, udp, unix
+    "watch",        // Watch
+};
+
+static struct slice text_slice(const char *text) {
+  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
+}
+
+void hello(struct connection *connection, const struct message *message) {
+  (void)message;
+  struct list_maker list = {0};
+  bool is_complete = true;
+  for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
+    is_complete = is_complete && string_add(&list, text_slice(features[i]));
+  }
+  struct hello_message answer = {
+      .version = PROTOCOL_VERSION, .features = list_made(&list), .software = text_slice(SOFTWARE)};
+  if (is_complete) {
+    connection_send(connection, &(struct message){.tag = TAG_HELLO, .hello = answer});
+  } else {
+    connection_send_fault(connection, fault(FAILURE_KIND_EXHAUSTED, "out of memory"));
+  }
+  bytes_free(&list.encoded);
+}
