@@ -1,79 +1,138 @@
-import type { VmDriver } from '@zlayer/host';
+import type { VmConfig, VmDriver } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
-import { mergeEnv, type Platform, parseMemory, type ServiceSpec } from '@zlayer/runtime-core';
+import { type OutputChunk, parseMemory, type StartReport, ZlayerError } from '@zlayer/runtime-core';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
-import type { MessageOf } from '@zlayer/vzagent-proto';
-import type { RunningWorkload } from './container.ts';
+import { AgentError, type AgentProcess } from '@zlayer/vzagent-proto';
+import type { ContainerRecord } from './container-record.ts';
+import { Guest } from './guest.ts';
 import type { ImageLibrary } from './image-library.ts';
-import { READY_PORT, startWorkload } from './machine.ts';
-import { resolveUser } from './resolve-user.ts';
+import { bootMachine, endOf, explained, type Machine, READY_PORT } from './machine.ts';
+import { prepareRootfs } from './rootfs.ts';
+import { RunLog } from './run-log.ts';
+import { startSpec } from './start-spec.ts';
+import { prepareStorage, releaseVolumes, type Storage } from './storage.ts';
+import type { VolumeStore } from './volume-store.ts';
+import { Workload } from './workload.ts';
 
-/** The agent looks for the share of this name, and for the name on its kernel's command line. */
-const ROOTFS_TAG = 'rootfs';
+/** What a machine has beside its container's memory: for the kernel and the agent, and for the tables of all memory. */
+const GUEST_MEMORY_BYTES = 96 * 1024 ** 2;
+const MEMORY_PER_PAGE_TABLE = 32;
+
+/** What containers of a runtime are made with. */
+export interface ContainerMeans {
+  driver: VmDriver;
+  images: ImageLibrary;
+  volumes: VolumeStore;
+  cacheDir: string | undefined;
+  startTimeoutMs: number;
+}
 
 export interface LaunchContainerOptions {
-  driver: VmDriver;
-  spec: ServiceSpec;
-  /** The process to start, with its arguments. */
-  argv: readonly string[];
-  image: StoredImage;
-  platform: Platform;
-  images: ImageLibrary;
-  cacheDir: string | undefined;
-  stateDirectory: string;
+  means: ContainerMeans;
+  record: ContainerRecord;
+  /** The record's image, where this process has it at hand. */
+  image: StoredImage | undefined;
+  directory: string;
+  logFile: string;
   consoleFile: string;
-  startTimeoutMs: number;
+  onOutput(chunk: OutputChunk): Promise<void>;
+  isRunning(container: string): Promise<boolean>;
   signal: AbortSignal;
 }
 
-/** Turns a spec and an image into a machine that runs the workload. */
-export async function launchContainer(options: LaunchContainerOptions): Promise<RunningWorkload> {
-  const { driver, spec, image, platform, images, cacheDir, stateDirectory, consoleFile, signal } = options;
-  const began = performance.now();
-  const rootfs = await images.rootfs(image, { signal });
-  const request = await runRequest(options, rootfs);
-  const { architecture } = platform;
-  const guest = await resolveGuest({ architecture, cacheDir, signal });
-  const limits = await driver.limits();
-  const root = performance.now() - began;
-  const { vm, session, stages } = await startWorkload(
-    driver,
-    {
-      stateDirectory,
-      consoleFile,
-      architecture,
-      kernel: guest.kernel,
-      initramfs: guest.initramfs,
-      commandLine: [
-        ...kernelArguments(architecture),
-        `rootfstag=${ROOTFS_TAG}`,
-        `zlayer.boottime=${Math.floor(Date.now() / 1000)}`,
-        `zlayer.ready=${READY_PORT}`,
-      ].join(' '),
-      cpus: Math.min(Math.ceil(spec.resources.cpu), limits.maxCpus),
-      memoryBytes: Math.min(Math.max(parseMemory(spec.resources.memory), limits.minMemoryBytes), limits.maxMemoryBytes),
-      shares: [{ tag: ROOTFS_TAG, path: rootfs, readOnly: true }],
-      disks: [],
-      network: { type: 'none' },
-      onOwnerExit: 'stop',
-    },
-    request,
-    { signal, timeoutMs: options.startTimeoutMs, openStdin: spec.openStdin },
-  );
-  return { vm, session, report: { stages: { root, ...stages } } };
+/** A workload that runs in a machine of its own, and what has to be given back when it has ended. */
+export interface Launched {
+  guest: Guest;
+  workload: Workload;
+  volumes: Storage['volumes'];
+  report: StartReport;
 }
 
-async function runRequest(
-  { spec, argv, image: { config } }: LaunchContainerOptions,
-  rootfs: string,
-): Promise<MessageOf<'Run'>> {
-  const { uid, gid } = await resolveUser(rootfs, spec.user ?? config.user);
-  return {
-    type: 'Run',
-    argv,
-    env: mergeEnv(config.env, spec.env),
-    cwd: spec.command.workdir ?? (config.workingDir || null),
-    uid,
-    gid,
+/** Makes a machine of a record and starts the workload in it. When it fails, nothing is left running or held. */
+export async function launchContainer(options: LaunchContainerOptions): Promise<Launched> {
+  const { means, record, directory, logFile, consoleFile, onOutput, isRunning, signal } = options;
+  const { spec, platform } = record;
+  const began = performance.now();
+  const { reference, digest } = record.image;
+  const image = options.image ?? (await means.images.byDigest(reference, digest, platform));
+  const rootfs = await prepareRootfs({ images: means.images, image, spec, directory, signal });
+  const storage = await prepareStorage(spec.storage, { volumes: means.volumes, directory, isRunning, signal });
+  let log: RunLog | undefined;
+  try {
+    log = await RunLog.open(logFile, record.run, new Date());
+    const { config, memoryBytes } = await machineConfig(options, {
+      shares: [...rootfs.shares, ...storage.shares],
+      disks: [...rootfs.disks, ...storage.disks],
+    });
+    const root = performance.now() - began;
+    const { stages, ...machine } = await bootMachine(means.driver, config, { signal, timeoutMs: means.startTimeoutMs });
+    const booted = performance.now();
+    const start = startSpec(record, { root: rootfs.root, mounts: storage.mounts, memoryBytes });
+    const guest = new Guest(machine, record);
+    const hasDisks = config.disks.some(({ readOnly }) => !readOnly);
+    const process = await begin(machine, start, { signal, timeoutMs: means.startTimeoutMs, consoleFile });
+    const workload = Workload.started(process, {
+      ...{ guest, log, consoleFile, hasDisks, stdin: spec.openStdin, onOutput },
+    });
+    const report = { stages: { root, ...stages, workload: performance.now() - booted } };
+    return { guest, workload, volumes: storage.volumes, report };
+  } catch (error) {
+    await log?.close().catch(() => {});
+    releaseVolumes(storage);
+    throw error;
+  }
+}
+
+async function begin(
+  machine: Machine,
+  start: ReturnType<typeof startSpec>,
+  { consoleFile, ...options }: { signal: AbortSignal; timeoutMs: number; consoleFile: string },
+): Promise<AgentProcess> {
+  const { vm, agent } = machine;
+  try {
+    const starting = agent.start(start, { ...options, acknowledge: 'explicit' });
+    return await Promise.race([starting, endOf(vm)]);
+  } catch (error) {
+    await vm.kill().catch(() => {});
+    if (options.signal.aborted) throw error;
+    // The agent's refusal explains itself; everything else needs the console.
+    const isRefusal = error instanceof AgentError && !['lost', 'timeout', 'malformed', 'internal'].includes(error.kind);
+    if (!isRefusal) throw await explained(error, consoleFile);
+    throw new ZlayerError('START_FAILED', error.message, { subject: start.argv[0], cause: error });
+  }
+}
+
+async function machineConfig(
+  { means, record, directory, consoleFile, signal }: LaunchContainerOptions,
+  { shares, disks }: Pick<VmConfig, 'shares' | 'disks'>,
+): Promise<{ config: VmConfig; memoryBytes: number }> {
+  const { spec, platform } = record;
+  const { architecture } = platform;
+  const guest = await resolveGuest({ architecture, cacheDir: means.cacheDir, signal });
+  const limits = await means.driver.limits();
+  const wanted = parseMemory(spec.resources.memory);
+  const overhead = GUEST_MEMORY_BYTES + Math.ceil(wanted / MEMORY_PER_PAGE_TABLE);
+  const whole = Math.min(Math.max(wanted + overhead, limits.minMemoryBytes), limits.maxMemoryBytes);
+  const config: VmConfig = {
+    ...{ stateDirectory: directory, consoleFile, architecture, shares, disks },
+    kernel: guest.kernel,
+    initramfs: guest.initramfs,
+    commandLine: [
+      ...kernelArguments(architecture),
+      `zlayer.boottime=${Math.floor(Date.now() / 1000)}`,
+      `zlayer.ready=${READY_PORT}`,
+      ...(spec.networkMode === 'none' ? ['zlayer.net=none'] : []),
+    ].join(' '),
+    cpus: Math.min(Math.ceil(spec.resources.cpu), limits.maxCpus),
+    // QEMU and others want whole pages, and a guest has no use for less than a mebibyte.
+    memoryBytes: Math.floor(whole / 1024 ** 2) * 1024 ** 2,
+    network: spec.networkMode === 'none' ? { type: 'none' } : { type: 'user' },
+    onOwnerExit: spec.lifecycle.onOwnerExit,
   };
+  return { config, memoryBytes: Math.min(wanted, config.memoryBytes) };
+}
+
+/** What an error says when a container is given up while it starts. */
+export function givenUp(name: string): ZlayerError {
+  return new ZlayerError('START_FAILED', `the start of ${name} was given up: it was stopped`, { subject: name });
 }

@@ -1,30 +1,45 @@
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { containerDirectory, dataDirectory, type VmDriver } from '@zlayer/host';
-import type { StoredImage } from '@zlayer/oci-pull';
+import { dataDirectory, type VmDriver } from '@zlayer/host';
 import {
   type Availability,
   BaseRuntime,
+  type BufferedExecOptions,
   type Cancellable,
+  ConflictError,
   type ContainerDetails,
   type ContainerId,
   type ContainerReference,
   type ContainerState,
+  type ContainerStats,
   type ContainerSummary,
   type CreatedContainer,
-  containerIdSchema,
+  deferErrors,
   EventBroadcast,
+  type ExecProcess,
+  type ExecResult,
   type ExitResult,
+  type FileStatus,
   formatContainerId,
+  type ImageDetails,
+  type ImageSummary,
+  InvalidSpecError,
+  isActive,
   type LogChunk,
   type LogOptions,
-  mergeCommand,
   type OutputChunk,
+  type OverlayAttachKind,
+  type OverlayConfig,
   type Platform,
+  type ProcessEntry,
+  type PruneReport,
+  type PublishedPort,
   type PulledImage,
   type PullOptions,
-  parsePlatform,
+  type PushOptions,
   parseServiceSpec,
   platformOf,
   pseudoPid,
@@ -33,18 +48,23 @@ import {
   type RuntimeEvent,
   type ServiceSpecInput,
   type StartReport,
+  type StreamingExecOptions,
   signalNumber,
+  type TerminalSize,
   type WaitOptions,
-  ZlayerError,
 } from '@zlayer/runtime-core';
-import { LINUX_VM_CAPABILITIES, refuseUnsupported } from './capabilities.ts';
-import { Container } from './container.ts';
-import { removeAbandoned } from './container-record.ts';
-import { ImageLibrary } from './image-library.ts';
-import { launchContainer } from './launch-container.ts';
+import { LINUX_VM_CAPABILITIES } from './capabilities.ts';
+import { ClockKeeper } from './clock-keeper.ts';
+import type { Container, ContainerEvent } from './container.ts';
+import type { ContainerHandle } from './container-handle.ts';
+import { alreadyExists, ContainerRegistry, checkId, notFound } from './container-registry.ts';
+import type { Guest } from './guest.ts';
+import { hostPlatform, ImageLibrary } from './image-library.ts';
+import { processOf } from './start-spec.ts';
+import { VolumeStore } from './volume-store.ts';
 
-const DEFAULT_STOP_SIGNAL = 'SIGTERM';
 const DEFAULT_START_TIMEOUT_MS = 60_000;
+const DEFAULT_STATS_INTERVAL_MS = 1000;
 
 export interface LinuxVmRuntimeOptions {
   /** Name of the runtime, and of its directory below the data directory. */
@@ -58,23 +78,42 @@ export interface LinuxVmRuntimeOptions {
   insecureRegistries?: readonly string[] | undefined;
   /** How long a guest may take to boot, and again to start its workload, in milliseconds. Default: 60 000. */
   startTimeoutMs?: number | undefined;
+  /**
+   * Whether the host reaches the addresses that its guests lease. Where it does not, `getContainerIp` is an overlay's
+   * address or
+   * 127.0.0.1, where the published ports are. Default: `false`.
+   */
+  reachesGuests?: boolean | undefined;
 }
 
 /** Runs each container as the only workload of a Linux virtual machine of its own, over any hypervisor. */
 export class LinuxVmRuntime extends BaseRuntime {
   readonly name: string;
   readonly #options: LinuxVmRuntimeOptions;
-  readonly #dataDir: string;
   readonly #images: ImageLibrary;
-  readonly #containers = new Map<string, Container>();
+  readonly #containers: ContainerRegistry;
   readonly #events = new EventBroadcast<RuntimeEvent>();
+  readonly #clocks: ClockKeeper;
+  /** Addresses in overlay networks, by instance. */
+  readonly #overlays = new Map<string, string>();
 
   constructor(options: LinuxVmRuntimeOptions) {
     super();
-    this.name = options.name;
+    const { name, driver, cacheDir, insecureRegistries, startTimeoutMs = DEFAULT_START_TIMEOUT_MS } = options;
+    const dataDir = dataDirectory({ option: options.dataDir });
+    this.name = name;
     this.#options = options;
-    this.#dataDir = dataDirectory({ option: options.dataDir });
-    this.#images = new ImageLibrary({ directory: this.#dataDir, insecureRegistries: options.insecureRegistries });
+    this.#images = new ImageLibrary({ directory: dataDir, insecureRegistries });
+    const volumes = new VolumeStore(join(dataDir, 'volumes'));
+    this.#containers = new ContainerRegistry({
+      dataDir,
+      runtime: name,
+      means: { driver, images: this.#images, volumes, cacheDir, startTimeoutMs },
+      onEvent: (container, event) => this.#report(container, event),
+    });
+    this.#clocks = new ClockKeeper(() => {
+      for (const container of this.#containers.own) container.syncClock();
+    });
   }
 
   availability(): Promise<Availability> {
@@ -91,6 +130,51 @@ export class LinuxVmRuntime extends BaseRuntime {
     return { reference: image.reference, digest: image.digest, platform, size: image.sizes.total };
   }
 
+  override async listImages(): Promise<ImageSummary[]> {
+    return await this.#images.list();
+  }
+
+  override async inspectImage(
+    reference: string,
+    { platform }: { platform?: Platform | undefined } = {},
+  ): Promise<ImageDetails> {
+    return await this.#images.inspect(reference, platform);
+  }
+
+  override async removeImage(reference: string): Promise<void> {
+    const { reference: name, digests } = await this.#images.meaningOf(reference);
+    for (const { summary, imageDigest } of await this.#containers.list()) {
+      if (!digests.has(imageDigest) || summary.image !== name) continue;
+      const user = formatContainerId(summary.id);
+      throw new ConflictError(`the image ${reference} is used by the container ${user}`, {
+        subject: reference,
+        remedy: 'Remove the container first.',
+      });
+    }
+    await this.#images.remove(reference);
+  }
+
+  override async tagImage(reference: string, name: string): Promise<void> {
+    await this.#images.tag(reference, name);
+  }
+
+  override async pruneImages(options: Cancellable = {}): Promise<PruneReport> {
+    const inUse = (await this.#containers.list()).map(({ imageDigest }) => imageDigest);
+    return await this.#images.prune(inUse, options);
+  }
+
+  override saveImages(references: readonly string[], options: Cancellable = {}): Readable {
+    return this.#images.save(references, options);
+  }
+
+  override async loadImages(archive: AsyncIterable<Uint8Array>, options: Cancellable = {}): Promise<string[]> {
+    return await this.#images.load(archive, options);
+  }
+
+  override async pushImage(reference: string, options: PushOptions = {}): Promise<void> {
+    await this.#images.push(reference, options);
+  }
+
   async createContainer(
     id: ContainerId,
     input: ServiceSpecInput,
@@ -98,38 +182,29 @@ export class LinuxVmRuntime extends BaseRuntime {
   ): Promise<CreatedContainer> {
     checkId(id);
     const spec = parseServiceSpec(input);
-    refuseUnsupported(this.name, spec);
-    const name = formatContainerId(id);
-    if (this.#containers.has(name)) throw alreadyExists(name);
+    this.refuseUnsupported(spec);
+    if ((await this.#containers.find({ service: id.service, replica: id.replica })) !== undefined) {
+      throw alreadyExists(id);
+    }
     const platform = platformOf(spec, hostPlatform());
-    const image = await this.#images.pull(spec.image, { ...options, policy: spec.pullPolicy, platform });
-    const argv = mergeCommand({ entrypoint: image.config.entrypoint, command: image.config.cmd }, spec.command);
-    const { driver, cacheDir, startTimeoutMs = DEFAULT_START_TIMEOUT_MS } = this.#options;
-    const directory = containerDirectory(this.#dataDir, this.name, id);
-    await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
-    await removeAbandoned(driver, directory);
-    const images = this.#images;
-    const container = await Container.create(
+    const image = await this.#images.pull(spec.image, {
+      ...{ policy: spec.pullPolicy, source: spec.sourcePolicy, platform, rootfs: spec.rootfs.type },
+      signal: options.signal,
+    });
+    const { service, replica } = id;
+    const container = await this.#containers.create(
       {
-        id,
-        spec,
+        id: { service, replica },
+        instance: randomUUID(),
         image: { reference: image.reference, digest: image.digest },
-        platform,
-        stopSignal: stopSignalOf(spec.stopSignal, image),
-        onEvent: (instance, event) => {
-          if (event.type === 'removed') this.#containers.delete(name);
-          this.#events.emit({ ...event, time: new Date(), container: { ...id, instance } });
-          if (event.type !== 'exited' || !spec.lifecycle.deleteOnExit) return;
-          // One that is started again at once is not to be removed any more.
-          this.removeContainer({ ...id, instance }).catch(() => {});
-        },
-        launch: (place) =>
-          launchContainer({ ...place, driver, spec, argv, image, platform, images, cacheDir, startTimeoutMs }),
+        ...{ platform, spec, process: processOf(image, spec) },
+        state: { status: 'pending' },
+        ...{ run: '', createdAt: new Date(), ports: [], restarts: 0, failedRuns: 0, stopped: false },
+        volumes: [...new Set(spec.storage.flatMap((mount) => (mount.type === 'named' ? [mount.name] : [])))],
       },
-      directory,
+      image,
     );
-    this.#containers.set(name, container);
-    return { id, instance: container.instance };
+    return { id: container.id, instance: container.instance };
   }
 
   override async getOrCreateContainer(
@@ -137,132 +212,314 @@ export class LinuxVmRuntime extends BaseRuntime {
     input: ServiceSpecInput,
     options: Cancellable = {},
   ): Promise<CreatedContainer> {
-    const existing = this.#find(id);
-    if (!existing) return this.createContainer(id, input, options);
-    if (isDeepStrictEqual(existing.spec, parseServiceSpec(input))) return { id, instance: existing.instance };
+    const existing = await this.#containers.find({ service: id.service, replica: id.replica });
+    if (!existing) return await this.createContainer(id, input, options);
+    if (isDeepStrictEqual(existing.spec, parseServiceSpec(input))) {
+      return { id: existing.id, instance: existing.instance };
+    }
     const name = formatContainerId(id);
-    throw new ZlayerError('CONFLICT', `container ${name} exists with another spec`, {
+    throw new ConflictError(`container ${name} exists with another spec`, {
       subject: name,
       remedy: 'Remove it first, or use another id.',
     });
   }
 
   async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {
-    const found = this.#get(container);
-    const report = await found.start(options);
-    publishStart({ ...report, runtime: this.name, container: { ...found.id, instance: found.instance } });
-    return report;
+    this.#clocks.start();
+    return await this.#on(container, async (found) => {
+      const report = await found.start(options);
+      publishStart({ ...report, runtime: this.name, container: { ...found.id, instance: found.instance } });
+      return report;
+    });
   }
 
   async stopContainer(container: ContainerReference, options: { timeoutMs?: number | undefined } = {}): Promise<void> {
-    const found = this.#find(container);
-    await found?.stop(options.timeoutMs ?? found.spec.stopGracePeriod);
+    await this.#onAny(container, (found) => found.stop(options.timeoutMs ?? found.spec.stopGracePeriod));
   }
 
   async killContainer(container: ContainerReference, signal: string | number): Promise<void> {
-    await this.#get(container).kill(signal);
+    await this.#on(container, (found) => found.kill(signalNumber(signal)));
   }
 
   async removeContainer(container: ContainerReference, options: { force?: boolean | undefined } = {}): Promise<void> {
-    await this.#find(container)?.remove(options.force ?? false);
+    await this.#onAny(container, (found) => found.remove(options.force ?? false));
   }
 
   override async pauseContainer(container: ContainerReference): Promise<void> {
-    await this.#get(container).pause();
+    await this.#on(container, (found) => found.pause());
   }
 
   override async unpauseContainer(container: ContainerReference): Promise<void> {
-    await this.#get(container).unpause();
+    await this.#on(container, (found) => found.unpause());
   }
 
   async containerState(container: ContainerReference): Promise<ContainerState> {
-    return this.#get(container).state;
+    return (await this.#get(container)).state;
   }
 
   async inspectContainer(container: ContainerReference): Promise<ContainerDetails> {
-    return this.#get(container).details;
+    return (await this.#get(container)).details;
   }
 
   async listContainers(): Promise<ContainerSummary[]> {
-    return [...this.#containers.values()].map(({ summary }) => summary);
+    return (await this.#containers.list()).map(({ summary }) => summary);
   }
 
   async waitContainer(container: ContainerReference, options: WaitOptions = {}): Promise<ExitResult> {
-    const found = options.condition === 'removed' ? this.#find(container) : this.#get(container);
-    if (!found) return { reason: 'runtime-error', exitCode: undefined, message: 'there is no such container' };
-    return found.wait(options);
+    options.signal?.throwIfAborted();
+    if (options.condition !== 'removed') return await this.#on(container, (found) => found.wait(options));
+    const found = await this.#containers.find({ service: container.service, replica: container.replica });
+    // What was replaced under its id is gone as well.
+    const isMeant = container.instance === undefined || found?.instance === container.instance;
+    if (found && isMeant) return await found.wait(options);
+    return { reason: 'runtime-error', exitCode: undefined, message: 'there is no such container' };
   }
 
   attachContainer(container: ContainerReference, options: Cancellable = {}): AsyncIterable<OutputChunk> {
-    return this.#get(container).attach(options);
+    return this.#stream(container, (found) => found.attach(options));
   }
 
   logsStream(container: ContainerReference, options: LogOptions = {}): AsyncIterable<LogChunk> {
-    return this.#get(container).logs(options);
+    return this.#stream(container, (found) => found.logs(options));
   }
 
-  override async writeStdin(container: ContainerReference, data: Uint8Array): Promise<void> {
-    await this.#get(container).writeStdin(data);
+  override async writeStdin(container: ContainerReference, data: Uint8Array, options: Cancellable = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#on(container, (found) => found.writeStdin(data, options));
   }
 
   override async closeStdin(container: ContainerReference): Promise<void> {
-    await this.#get(container).closeStdin();
+    await this.#on(container, (found) => found.closeStdin());
+  }
+
+  override async resizeTerminal(container: ContainerReference, size: TerminalSize): Promise<void> {
+    await this.#on(container, async (found) => {
+      if (!found.spec.tty) throw this.unsupportedError('resizeTerminal of a container without a terminal');
+      await found.resize(size);
+    });
+  }
+
+  override async exec(
+    container: ContainerReference,
+    command: readonly string[],
+    options: BufferedExecOptions = {},
+  ): Promise<ExecResult> {
+    options.signal?.throwIfAborted();
+    await this.#get(container);
+    checkCommand(command);
+    return await this.#inGuest(container, (guest) => guest.exec(command, options));
+  }
+
+  override async execStream(
+    container: ContainerReference,
+    command: readonly string[],
+    options: StreamingExecOptions = {},
+  ): Promise<ExecProcess> {
+    options.signal?.throwIfAborted();
+    const found = await this.#get(container);
+    checkCommand(command);
+    const [guest, done] = await found.guest();
+    try {
+      const process = await guest.execStream(command, options, () => this.unsupportedError('resize'));
+      process.exit.then(done, done);
+      return process;
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  override async connect(container: ContainerReference, port: number, options: Cancellable = {}): Promise<Duplex> {
+    options.signal?.throwIfAborted();
+    const [guest, done] = await (await this.#get(container)).guest();
+    try {
+      return (await guest.connect(port, options)).once('close', done);
+    } catch (error) {
+      done();
+      throw error;
+    }
+  }
+
+  override async getContainerStats(container: ContainerReference): Promise<ContainerStats> {
+    return await this.#inGuest(container, (guest) => guest.stats());
+  }
+
+  override async *statsStream(
+    container: ContainerReference,
+    options: Cancellable & { intervalMs?: number | undefined } = {},
+  ): AsyncGenerator<ContainerStats, void> {
+    const { intervalMs = DEFAULT_STATS_INTERVAL_MS, signal } = options;
+    signal?.throwIfAborted();
+    const found = await this.#get(container);
+    const over = new AbortController();
+    const end = found.wait({ condition: 'next-exit', signal: over.signal }).then(
+      () => 'ended',
+      () => 'ended',
+    );
+    try {
+      yield await this.getContainerStats(container);
+      for (;;) {
+        const wait = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+        const tick = delay(intervalMs, 'tick', { signal: wait }).catch(() => 'aborted');
+        const next = await Promise.race([end, tick]);
+        signal?.throwIfAborted();
+        if (next === 'ended') return;
+        const { status } = (await this.#get(container)).state;
+        if (!isActive(status)) return;
+        // One that stands still, or is about to end, has no figures.
+        if (status !== 'running') continue;
+        try {
+          yield await this.getContainerStats(container);
+        } catch (error) {
+          if (isActive((await this.#get(container)).state.status)) throw error;
+          return;
+        }
+      }
+    } finally {
+      over.abort();
+    }
+  }
+
+  override async topContainer(container: ContainerReference): Promise<ProcessEntry[]> {
+    return await this.#inGuest(container, (guest) => guest.top());
   }
 
   override async getContainerPid(container: ContainerReference): Promise<number | undefined> {
-    return pseudoPid(this.#get(container).id);
+    return pseudoPid((await this.#get(container)).id);
+  }
+
+  override async getContainerIp(container: ContainerReference): Promise<string | undefined> {
+    const found = await this.#get(container);
+    if (!isActive(found.state.status)) return undefined;
+    const overlay = this.#overlays.get(found.instance);
+    if (overlay !== undefined) return overlay;
+    const lease = this.#options.reachesGuests ? await this.#inGuest(container, (guest) => guest.address()) : undefined;
+    return lease ?? '127.0.0.1';
+  }
+
+  override async portMappings(container: ContainerReference): Promise<PublishedPort[]> {
+    return [...(await this.#get(container)).ports];
+  }
+
+  override overlayAttachKind(): OverlayAttachKind {
+    return 'in-guest-vsock';
+  }
+
+  override async pushOverlayConfig(container: ContainerReference, config: OverlayConfig): Promise<void> {
+    const { instance } = await this.#get(container);
+    await this.#inGuest(container, (guest) => guest.configureOverlay(config));
+    this.#overlays.set(instance, config.overlayIp);
+  }
+
+  override async archiveGet(container: ContainerReference, path: string, options: Cancellable = {}): Promise<Readable> {
+    options.signal?.throwIfAborted();
+    return await this.#inGuest(container, (guest) => guest.archiveGet(absolute(path), options));
+  }
+
+  override async archivePut(
+    container: ContainerReference,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: Cancellable = {},
+  ): Promise<void> {
+    options.signal?.throwIfAborted();
+    await this.#inGuest(container, (guest) => guest.archivePut(absolute(path), archive, options));
+  }
+
+  override async archiveHead(container: ContainerReference, path: string): Promise<FileStatus> {
+    return await this.#inGuest(container, (guest) => guest.archiveHead(absolute(path)));
   }
 
   events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
     return this.#events.read(options);
   }
 
-  /** Ends every container of this runtime at once, with SIGKILL. Their records and logs stay on disk. */
+  override async recover(): Promise<ContainerSummary[]> {
+    const adopted = await this.#containers.adoptAll();
+    this.#clocks.start();
+    const summaries: ContainerSummary[] = [];
+    for (const container of adopted) {
+      if (container.spec.lifecycle.deleteOnExit && !container.isActive && container.state.status !== 'pending') {
+        await container.remove(true);
+        continue;
+      }
+      container.restartAfterRecovery();
+      summaries.push(container.summary);
+    }
+    return summaries;
+  }
+
+  /**
+   * Lets go of the containers of this runtime: what its spec says is kept runs on, everything else is ended at once,
+   * with SIGKILL. Their records and logs stay on disk.
+   */
   async close(): Promise<void> {
-    await Promise.all([...this.#containers.values()].map((container) => container.stop(0)));
+    this.#clocks[Symbol.dispose]();
+    await this.#containers.close();
     this.#events.close();
   }
 
-  #find(reference: ContainerReference): Container | undefined {
-    const { service, replica, instance } = reference;
-    checkId({ service, replica });
-    const found = this.#containers.get(formatContainerId(reference));
-    if (!found || instance === undefined || found.instance === instance) return found;
-    const name = formatContainerId(reference);
-    throw new ZlayerError('CONFLICT', `container ${name} was replaced by another instance`, {
-      subject: name,
-      remedy: 'Look it up again.',
+  #report(container: Container, event: ContainerEvent): void {
+    const { id, instance, spec } = container;
+    if (event.type === 'removed') this.#containers.forget(container);
+    if (event.type === 'exited') this.#overlays.delete(instance);
+    this.#events.emit({ ...event, time: new Date(), container: { ...id, instance } });
+    if (event.type !== 'exited' || !spec.lifecycle.deleteOnExit) return;
+    // One that is started again at once is not to be removed any more.
+    container.remove(false).catch(() => {});
+  }
+
+  /** Does something with a container, at once where it is one of this process: calls are carried out as they came. */
+  async #on<T>(reference: ContainerReference, call: (container: ContainerHandle) => Promise<T>): Promise<T> {
+    const own = this.#containers.findOwn(reference);
+    return await call(own ?? (await this.#get(reference)));
+  }
+
+  /** The same, where there may be none. */
+  async #onAny(reference: ContainerReference, call: (container: ContainerHandle) => Promise<void>): Promise<void> {
+    const found = this.#containers.findOwn(reference) ?? (await this.#containers.find(reference));
+    if (found) await call(found);
+  }
+
+  async #get(reference: ContainerReference): Promise<ContainerHandle> {
+    const container = await this.#containers.find(reference);
+    if (container) return container;
+    throw notFound(reference);
+  }
+
+  /** A stream of a container: open from the call on where it is one of this process. */
+  #stream<T>(reference: ContainerReference, open: (container: ContainerHandle) => AsyncIterable<T>): AsyncIterable<T> {
+    return deferErrors(() => {
+      const own = this.#containers.findOwn(reference);
+      if (own) return open(own);
+      const get = (): Promise<ContainerHandle> => this.#get(reference);
+      return (async function* () {
+        yield* open(await get());
+      })();
     });
   }
 
-  #get(reference: ContainerReference): Container {
-    const container = this.#find(reference);
-    if (container) return container;
-    const name = formatContainerId(reference);
-    throw new ZlayerError('NOT_FOUND', `there is no container ${name}`, { subject: name, remedy: 'Create it first.' });
+  async #inGuest<T>(reference: ContainerReference, call: (guest: Guest) => Promise<T>): Promise<T> {
+    const [guest, done] = await (await this.#get(reference)).guest();
+    try {
+      return await call(guest);
+    } finally {
+      done();
+    }
   }
 }
 
-function alreadyExists(name: string): ZlayerError {
-  return new ZlayerError('ALREADY_EXISTS', `container ${name} exists already`, {
-    subject: name,
-    remedy: 'Remove it first, or use another id.',
+function checkCommand(command: readonly string[]): void {
+  if (command.length > 0) return;
+  throw new InvalidSpecError('there is no command to run: it is empty', {
+    remedy: 'Give a program and its arguments.',
   });
 }
 
-function checkId(id: ContainerId): void {
-  const result = containerIdSchema.safeParse(id);
-  if (result.success) return;
-  const problems = result.error.issues.map(({ message }) => message).join('; ');
-  throw new ZlayerError('INVALID_SPEC', `${JSON.stringify(id)} is not a container id: ${problems}`, {
-    cause: result.error,
+function absolute(path: string): string {
+  if (path.startsWith('/') && !path.includes('\0')) return path;
+  throw new InvalidSpecError(`${JSON.stringify(path)} is no absolute path`, {
+    subject: path,
+    remedy: 'Begin it with a slash.',
   });
-}
-
-function hostPlatform(): Platform {
-  return parsePlatform(process.arch);
-}
-
-function stopSignalOf(signal: string | number | undefined, image: StoredImage): number {
-  return signalNumber(signal ?? (image.config.stopSignal || DEFAULT_STOP_SIGNAL));
 }

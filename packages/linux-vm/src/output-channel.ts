@@ -12,6 +12,12 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
   #failure: { reason: unknown } | undefined;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
+  readonly #drained: PromiseWithResolvers<void> = Promise.withResolvers();
+
+  /** Resolves when it has ended and all was read, or the reader has gone. */
+  get drained(): Promise<void> {
+    return this.#drained.promise;
+  }
 
   /** Adds a chunk. Resolves when there is room for the next, or when the reader has gone. One call at a time. */
   async push(chunk: OutputChunk): Promise<void> {
@@ -41,7 +47,10 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
   async next(): Promise<IteratorResult<OutputChunk>> {
     while (this.#queue.length === 0) {
       if (this.#failure !== undefined) throw this.#failure.reason;
-      if (this.#ended) return { done: true, value: undefined };
+      if (this.#ended) {
+        this.#drained.resolve();
+        return { done: true, value: undefined };
+      }
       await new Promise<void>((resolve) => {
         this.#wakeReader = resolve;
       });
@@ -68,6 +77,7 @@ export class OutputChannel implements AsyncIterableIterator<OutputChunk> {
     this.#queue.length = 0;
     this.#bytes = 0;
     this.end();
+    this.#drained.resolve();
     return { done: true, value: undefined };
   }
 

@@ -1,50 +1,133 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
+import { OWNED, OwnerProcess } from './owner-process.ts';
 import { isRunning, machineProcesses, survivors } from './processes.ts';
+
+const LINES = 50_000;
+const PADDING = 'x'.repeat(990);
+
+/** 50 MB in lines that are all different; then a server that answers once. */
+const OUTPUT =
+  `awk 'BEGIN { for (i = 0; i < ${LINES}; i++) printf "%08d %s\\n", i, "${PADDING}" }'; ` +
+  'while :; do echo answer | nc -l -p 7777; done';
+
+function expectedDigest(): string {
+  const hash = createHash('sha256');
+  for (let i = 0; i < LINES; i += 1) hash.update(`${String(i).padStart(8, '0')} ${PADDING}\n`);
+  return hash.digest('hex');
+}
 
 describe('a program that is killed', () => {
   let dataDir: string;
   let served: ServedImages<'plain'>;
+  const state = (): string => join(dataDir, 'qemu', 'containers', 'owned-0');
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'zlayer-owner-'));
-    served = await serveBusybox({ architectures: ['amd64'], images: { plain: {} } });
+    served = await serveBusybox({ architectures: ['amd64', 'arm64'], images: { plain: {} } });
   });
   afterAll(async () => {
     await served?.[Symbol.asyncDispose]();
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('takes its machines with it', async () => {
-    const script = join(import.meta.dirname, 'owner.ts');
-    const owner = spawn(process.execPath, [script, dataDir, served.images.plain], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    try {
-      const [line] = await once(owner.stdout, 'data');
-      expect(String(line)).toBe('running\n');
-      const processes = await machineProcesses(join(dataDir, 'qemu', 'containers', 'owned-0'));
-      expect(processes.every(isRunning)).toBe(true);
-      owner.kill('SIGKILL');
-      await once(owner, 'exit');
-      expect(await survivors(processes)).toEqual([]);
+  it('takes its machines with it, and the next one finds that they have ended', async () => {
+    const image = served.images.plain;
+    await using owner = await OwnerProcess.start(dataDir, { image, command: { args: ['sleep', '1000'] } });
+    const processes = await machineProcesses(state());
+    expect(processes.every(isRunning)).toBe(true);
+    await owner.kill();
+    expect(await survivors(processes)).toEqual([]);
 
-      // What it has left does not stand in the way of the next program.
-      const id = { service: 'owned', replica: 0 };
-      await using runtime = new QemuRuntime({ dataDir });
-      await runtime.createContainer(id, { image: served.images.plain, command: { args: ['true'] } });
-      expect(await runtime.containerState(id)).toEqual({ status: 'pending' });
-      await using other = new QemuRuntime({ dataDir });
-      const again = other.createContainer(id, { image: served.images.plain, command: { args: ['true'] } });
-      await expect(again).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    } finally {
-      owner.kill('SIGKILL');
+    await using runtime = new QemuRuntime({ dataDir });
+    const [found, ...others] = await runtime.recover();
+    expect(others).toEqual([]);
+    expect(found).toMatchObject({ id: OWNED, state: { status: 'failed', reason: expect.stringMatching(/program/) } });
+    expect(await runtime.waitContainer(OWNED)).toMatchObject({ reason: 'runtime-error', exitCode: undefined });
+    await runtime.removeContainer(OWNED);
+  });
+
+  it('loses nothing of what is kept: state, every byte of output, ports, exec', async () => {
+    await using owner = await OwnerProcess.start(dataDir, {
+      image: served.images.plain,
+      command: { args: ['sh', '-c', OUTPUT] },
+      ports: [7777],
+      lifecycle: { onOwnerExit: 'keep' },
+    });
+    const processes = await machineProcesses(state());
+    await using earlier = new QemuRuntime({ dataDir });
+    const [before] = await earlier.portMappings(OWNED);
+    await owner.kill();
+    await delay(1000);
+    expect(processes.every(isRunning)).toBe(true);
+
+    await using runtime = new QemuRuntime({ dataDir });
+    const found = await runtime.recover();
+    expect(found).toMatchObject([{ id: OWNED, state: { status: 'running' } }]);
+    const hash = createHash('sha256');
+    let lines = 0;
+    for await (const { data } of runtime.logsStream(OWNED, { follow: true })) {
+      hash.update(data);
+      lines += 1;
+      if (lines === LINES) break;
     }
+    expect(hash.digest('hex')).toBe(expectedDigest());
+    const [after] = await runtime.portMappings(OWNED);
+    expect(after).toEqual(before);
+    expect(await answerOf(after?.hostPort ?? 0)).toBe('answer\n');
+    expect(await runtime.exec(OWNED, ['echo', 'hello'])).toMatchObject({ exitCode: 0, stdoutText: 'hello\n' });
+    await runtime.stopContainer(OWNED, { timeoutMs: 0 });
+    expect(await runtime.waitContainer(OWNED)).toEqual({ reason: 'signal', exitCode: 137, signal: 9 });
+    expect(await survivors(processes)).toEqual([]);
+    await runtime.removeContainer(OWNED);
+  });
+
+  it('is not noticed by what is paused, nor by its restart policy', async () => {
+    await using owner = await OwnerProcess.start(dataDir, {
+      image: served.images.plain,
+      command: { args: ['sh', '-c', 'while :; do echo tick; sleep 1; done'] },
+      lifecycle: { onOwnerExit: 'keep', restart: { policy: 'always', backoff: 10 } },
+    });
+    await using other = new QemuRuntime({ dataDir });
+    await other.pauseContainer(OWNED);
+    await owner.kill();
+
+    await using runtime = new QemuRuntime({ dataDir });
+    expect(await runtime.recover()).toMatchObject([{ state: { status: 'paused' } }]);
+    await expect(runtime.exec(OWNED, ['true'])).rejects.toMatchObject({ code: 'CONFLICT' });
+    const before = (await runtime.containerLogs(OWNED)).length;
+    await runtime.unpauseContainer(OWNED);
+    for await (const _ of runtime.attachContainer(OWNED)) break;
+    expect((await runtime.containerLogs(OWNED)).length).toBeGreaterThan(before);
+
+    const events = runtime.events();
+    const [, qemu] = await machineProcesses(state());
+    if (qemu === undefined) throw new Error('no QEMU was recorded');
+    process.kill(qemu, 'SIGKILL');
+    const seen: string[] = [];
+    for await (const event of events) {
+      seen.push(event.type === 'state' ? event.state.status : event.type);
+      if (seen.at(-1) === 'running') break;
+    }
+    expect(seen).toEqual(['failed', 'exited', 'restarting', 'initializing', 'running']);
+    await runtime.removeContainer(OWNED, { force: true });
   });
 });
+
+/** The server begins anew after each answer. */
+async function answerOf(port: number): Promise<string> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const answer = await text(connect(port, '127.0.0.1')).catch(() => '');
+    if (answer !== '') return answer;
+    await delay(100);
+  }
+  return '';
+}

@@ -1,11 +1,14 @@
-// Starts a container that would run for long, says that it runs, and waits to be killed. Run by a test.
+// Starts a container, says that it runs, and waits to be killed. Run by tests.
 
 import { QemuRuntime } from '@zlayer/qemu';
+import type { ServiceSpecInput } from '@zlayer/runtime-core';
 
-const [dataDir, image] = process.argv.slice(2);
-if (dataDir === undefined || image === undefined) throw new Error('usage: owner.ts DATA_DIR IMAGE');
+const [dataDir, spec] = process.argv.slice(2);
+if (dataDir === undefined || spec === undefined) throw new Error('usage: owner.ts DATA_DIR SPEC');
 const runtime = new QemuRuntime({ dataDir });
 const id = { service: 'owned', replica: 0 };
-await runtime.createContainer(id, { image, command: { args: ['sleep', '1000'] } });
+await runtime.createContainer(id, JSON.parse(spec) as ServiceSpecInput);
 await runtime.startContainer(id);
 process.stdout.write('running\n');
+// Until it is killed.
+setInterval(() => {}, 1000);

@@ -194,16 +194,20 @@ describe.each(['amd64', 'arm64'] as const)('a %s guest', (architecture) => {
     expect(await survivors(await machineProcesses(stateDirectory()))).toEqual([]);
   });
 
-  it('tells a machine that died from a workload that ended', async () => {
-    await create({ command: { args: ['sleep', '100'] } });
+  it('tells a machine that died from a workload that ended, with what its kernel said last', async () => {
+    // The kernel reports on the console whom it kills for want of memory.
+    const script = 'tail /dev/zero; echo killed; sleep 100';
+    await create({ command: { args: ['sh', '-c', script] }, resources: { memory: '64Mi' } });
+    const output = runtime.attachContainer(id);
     await runtime.startContainer(id);
+    for await (const { stream } of output) if (stream === 'stdout') break;
     const [, qemu] = await machineProcesses(stateDirectory());
     if (qemu === undefined) throw new Error('no QEMU was recorded');
     process.kill(qemu, 'SIGKILL');
     expect(await runtime.waitContainer(id)).toMatchObject({ reason: 'runtime-error', exitCode: undefined });
     expect(await runtime.containerState(id)).toMatchObject({
       status: 'failed',
-      reason: expect.stringMatching(/virtual machine ended/),
+      reason: expect.stringMatching(/virtual machine ended.*\nLast lines of its console:\n[\s\S]*Killed process/),
     });
   });
 });

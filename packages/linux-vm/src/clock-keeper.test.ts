@@ -1,0 +1,37 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { ClockKeeper } from './clock-keeper.ts';
+
+describe('ClockKeeper', () => {
+  it('sets the guests right at once when the host has slept, which its wall clock alone has noticed', async () => {
+    let slept = 0;
+    let synced = 0;
+    const sync = (): void => {
+      synced += 1;
+    };
+    using keeper = new ClockKeeper(sync, { tickMs: 60, now: () => Date.now() + slept });
+    keeper.start();
+    await delay(150);
+    expect(synced).toBe(0);
+    slept = 3600_000;
+    await delay(150);
+    expect(synced).toBe(1);
+  });
+
+  it('sets them right every now and then, until it is disposed of', async () => {
+    let synced = 0;
+    const keeper = new ClockKeeper(
+      () => {
+        synced += 1;
+      },
+      { tickMs: 2 },
+    );
+    keeper.start();
+    await delay(150);
+    expect(synced).toBeGreaterThan(0);
+    keeper[Symbol.dispose]();
+    const before = synced;
+    await delay(60);
+    expect(synced).toBe(before);
+  });
+});

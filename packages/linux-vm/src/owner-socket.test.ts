@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { ConflictError, isZlayerError } from '@zlayer/runtime-core';
+import { describe, expect, it } from 'vitest';
+import { askOwner, type OwnerCalls, OwnerSocket } from './owner-socket.ts';
+
+const container = { service: 'web', replica: 0, instance: 'one' };
+
+const nothing: OwnerCalls = {
+  start: async () => ({ stages: {} }),
+  stop: async () => {},
+  kill: async () => {},
+  remove: async () => {},
+  pause: async () => {},
+  unpause: async () => {},
+  wait: async () => ({ reason: 'exited', exitCode: 0 }),
+  closeStdin: async () => {},
+  resize: async () => {},
+};
+
+describe('what is asked of the owner of a container', () => {
+  it('is done there, and its answer comes back', async () => {
+    const owner = randomUUID();
+    const asked: unknown[] = [];
+    const stop: OwnerCalls['stop'] = async (...args) => {
+      asked.push(args);
+    };
+    await using _ = await OwnerSocket.listen(owner, { ...nothing, stop });
+    expect(await askOwner(owner, 'stop', [container, 1500])).toBeUndefined();
+    expect(asked).toEqual([[container, 1500]]);
+    expect(await askOwner(owner, 'wait', [container, 'not-running'])).toEqual({ reason: 'exited', exitCode: 0 });
+  });
+
+  it('fails here as it does there', async () => {
+    const owner = randomUUID();
+    const pause: OwnerCalls['pause'] = async () => {
+      throw new ConflictError('it is not running', { subject: 'web-0', remedy: 'Start it.' });
+    };
+    await using _ = await OwnerSocket.listen(owner, { ...nothing, pause });
+    const error = await askOwner(owner, 'pause', [container]).catch((caught: unknown) => caught);
+    expect(isZlayerError(error)).toBe(true);
+    expect(error).toMatchObject({ code: 'CONFLICT', subject: 'web-0', remedy: 'Start it.' });
+  });
+
+  it('does not wait for ever for an owner that ends, or is not there', async () => {
+    const owner = randomUUID();
+    const socket = await OwnerSocket.listen(owner, { ...nothing, wait: () => new Promise(() => {}) });
+    const waiting = askOwner(owner, 'wait', [container, 'not-running']).catch((caught: unknown) => caught);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await socket[Symbol.asyncDispose]();
+    expect(await waiting).toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(askOwner(owner, 'unpause', [container])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('is given up when its signal says so', async () => {
+    const owner = randomUUID();
+    await using _ = await OwnerSocket.listen(owner, { ...nothing, wait: () => new Promise(() => {}) });
+    const controller = new AbortController();
+    const waiting = askOwner(owner, 'wait', [container, 'removed'], { signal: controller.signal });
+    setTimeout(() => controller.abort(new Error('enough')), 20);
+    await expect(waiting).rejects.toThrow('enough');
+  });
+
+  it('is nothing but what an owner can be asked for', async () => {
+    const owner = randomUUID();
+    await using _ = await OwnerSocket.listen(owner, nothing);
+    const call = 'constructor' as keyof OwnerCalls;
+    await expect(askOwner(owner, call, [container] as never)).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+});
