@@ -92,12 +92,12 @@ describe('the agent’s codec', () => {
   }, 60_000);
 
   it('makes of every message the same bytes as TypeScript, lists and all', async () => {
-    const frames = fc.sample(everyMessage, 20).flat().map(toHex);
+    const frames = fc.sample(everyMessage, { numRuns: 20, seed: 2 }).flat().map(toHex);
     expect(await run(['verdicts'], frames)).toEqual(frames);
   }, 60_000);
 
   it('takes the damaged frames that TypeScript takes, understands the same, and refuses the others', async () => {
-    const frames = fc.sample(damagedFrame, VERDICTS);
+    const frames = fc.sample(damagedFrame, { numRuns: VERDICTS, seed: 3 });
     const expected = frames.map(verdictOf);
     expect(await run(['verdicts'], frames)).toEqual(expected);
     const refused = expected.filter((verdict) => verdict === 'refused').length;

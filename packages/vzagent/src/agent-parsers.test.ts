@@ -26,6 +26,8 @@ describe('the agent’s parsers of archives, DHCP and overlays, under sanitizers
       'test/parsers.c',
       'tar_read.c',
       'tar_write.c',
+      'text.c',
+      'ip_address.c',
       'dhcp_packet.c',
       'overlay_config.c',
       'fault.c',

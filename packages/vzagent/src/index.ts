@@ -1,8 +1,13 @@
 export { agentPath } from './agent.ts';
+export { type BuildBundleOptions, buildBundle } from './bundle/build-bundle.ts';
+export type { BundleFile, BundleManifest } from './bundle/bundle-manifest.ts';
+export { type CreateVolumeOptions, createVolume } from './bundle/create-volume.ts';
+export type { Bundle } from './bundle/open-bundle.ts';
+export { pushBundle } from './bundle/push-bundle.ts';
 export { defaultCacheDir } from './cache-dir.ts';
 export { type DebianPackage, type DebianPackageOptions, debianPackage } from './debian/debian-packages.ts';
 export { writeCpio } from './initramfs/cpio.ts';
 export type { InitramfsEntry } from './initramfs/entry.ts';
-export type { Guest, ResolveGuestOptions } from './kernel/guest-options.ts';
+export type { Guest, GuestFiles, ResolveGuestOptions } from './kernel/guest-options.ts';
 export { kernelArguments } from './kernel/kernel-arguments.ts';
 export { resolveGuest } from './kernel/resolve-guest.ts';

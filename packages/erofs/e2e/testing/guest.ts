@@ -4,7 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { kernelArguments, resolveGuest, writeCpio } from '@zlayer/vzagent';
+// By its path: a dependency of packages would be a circle, since @zlayer/vzagent builds on this package.
+import { kernelArguments, resolveGuest, writeCpio } from '../../../vzagent/src/index.ts';
 
 const TIMEOUT_MS = 90_000;
 

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Architecture } from '@zlayer/runtime-core';
 import { ZlayerError } from '@zlayer/runtime-core';
@@ -6,11 +6,19 @@ import { type DebianPackageOptions, withDebian } from '../debian/debian-packages
 import { collectModules, type ModuleSet } from './modules.ts';
 
 /** Counts changes of what is kept of a kernel package; part of its place in the cache. */
-const KEPT_VERSION = 2;
+const KEPT_VERSION = 3;
+
+const PACKAGE = 'package.json';
 
 /** A kernel in the cache: its image and the modules that a guest may need. */
 export interface CachedKernel {
   readonly folder: string;
+  readonly version: string;
+}
+
+/** The package that a cached kernel came in. */
+export interface KernelPackage {
+  readonly name: string;
   readonly version: string;
 }
 
@@ -41,10 +49,20 @@ export async function fetchDebianKernel(cacheDir: string, options: DebianPackage
     const version = name.replace(/^linux-image-/, '');
     const link = currentLink(cacheDir, options.architecture);
     const folder = join(link, '..', version);
-    await debian.unpackInto(folder, await debian.show(name), (staging) => keepWhatGuestsNeed(staging, version));
+    const record = await debian.show(name);
+    await debian.unpackInto(folder, record, async (staging) => {
+      await keepWhatGuestsNeed(staging, version);
+      const { name, version: packageVersion } = record;
+      await writeFile(join(staging, PACKAGE), JSON.stringify({ name, version: packageVersion }));
+    });
     await pointTo(link, version);
     return { folder, version };
   });
+}
+
+/** The package that a cached kernel came in. */
+export async function kernelPackage(kernel: CachedKernel): Promise<KernelPackage> {
+  return JSON.parse(await readFile(join(kernel.folder, PACKAGE), 'utf8')) as KernelPackage;
 }
 
 /** Reads back the modules of a cached kernel. */

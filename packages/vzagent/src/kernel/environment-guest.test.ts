@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveGuest } from './resolve-guest.ts';
 
 describe('a kernel from the environment', () => {
+  // It is the cache, too.
   let folder: string;
   let kernel: string;
   let initramfs: string;
@@ -23,12 +24,15 @@ describe('a kernel from the environment', () => {
 
   it('is used before everything else', async () => {
     const env = { ZLAYER_VZ_LINUX_KERNEL: kernel, ZLAYER_VZ_LINUX_INITRD: initramfs };
-    expect(await resolve(env)).toEqual({
+    expect(await resolve({ ...env, ZLAYER_VZ_LINUX_BUNDLE: 'registry.example/never:asked' })).toEqual({
       architecture: 'amd64',
       kernel,
       initramfs,
+      volumeTemplate: expect.stringContaining(folder),
       kernelVersion: undefined,
+      agentVersion: undefined,
       source: 'environment',
+      warnings: [],
     });
   });
 
@@ -45,5 +49,14 @@ describe('a kernel from the environment', () => {
       const env = { ZLAYER_VZ_LINUX_KERNEL: kernel, ZLAYER_VZ_LINUX_INITRD: wrong };
       await expect(resolve(env)).rejects.toMatchObject({ code: 'NOT_FOUND', subject: wrong });
     }
+  });
+
+  it('gives way to the one that the program names', async () => {
+    const env = { ZLAYER_VZ_LINUX_KERNEL: '/missing', ZLAYER_VZ_LINUX_INITRD: '/missing' };
+    const guest = { kernel, initramfs, volumeTemplate: initramfs };
+    const found = await resolveGuest({ architecture: 'amd64', env, cacheDir: folder, guest });
+    expect(found).toMatchObject({ ...guest, source: 'option' });
+    const wrong = resolveGuest({ architecture: 'amd64', env: {}, guest: { kernel, initramfs: folder } });
+    await expect(wrong).rejects.toMatchObject({ code: 'NOT_FOUND', subject: folder });
   });
 });

@@ -1,9 +1,9 @@
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
 import { ZlayerError } from '@zlayer/runtime-core';
+import { requireFile } from './require-file.ts';
 
 const KERNEL = 'ZLAYER_VZ_LINUX_KERNEL';
 const INITRAMFS = 'ZLAYER_VZ_LINUX_INITRD';
+const BUNDLE = 'ZLAYER_VZ_LINUX_BUNDLE';
 
 /**
  * The kernel and initramfs that the environment names, or nothing when it names none.
@@ -24,22 +24,12 @@ export async function environmentGuest(
       remedy: 'set both or none: an initramfs carries modules of one kernel',
     });
   }
-  await requireFile(KERNEL, kernel);
-  await requireFile(INITRAMFS, initramfs);
+  await requireFile(kernel, KERNEL);
+  await requireFile(initramfs, INITRAMFS);
   return { kernel, initramfs };
 }
 
-async function requireFile(variable: string, path: string): Promise<void> {
-  try {
-    const { isFile } = await stat(path).then((found) => ({ isFile: found.isFile() }));
-    if (!isFile) throw new Error('it is no regular file');
-    await access(path, constants.R_OK);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ZlayerError('NOT_FOUND', `${variable} names ${path}, which cannot be used: ${reason}`, {
-      subject: path,
-      remedy: `correct ${variable} or unset it`,
-      cause,
-    });
-  }
+/** The reference of the bundle that the environment names. An empty one counts as unset. */
+export function environmentBundle(env: NodeJS.ProcessEnv): string | undefined {
+  return env[BUNDLE] || undefined;
 }

@@ -1,78 +1,100 @@
-import { createHash } from 'node:crypto';
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Architecture } from '@zlayer/runtime-core';
-import { ZlayerError } from '@zlayer/runtime-core';
-import { agentPath } from '../agent.ts';
+import { isZlayerError, ZlayerError } from '@zlayer/runtime-core';
+import { agentVersion } from '../agent.ts';
+import { localVolumeTemplate } from '../bundle/local-volume-template.ts';
+import { type Bundle, openBundle } from '../bundle/open-bundle.ts';
+import { packagedBundle } from '../bundle/packaged-bundle.ts';
+import { registryBundle } from '../bundle/registry-bundle.ts';
 import { defaultCacheDir } from '../cache-dir.ts';
-import { INITRAMFS_VERSION, writeGuestInitramfs } from '../initramfs/guest-initramfs.ts';
-import { type CachedKernel, cachedKernel, fetchDebianKernel, kernelImage, readKernelModules } from './debian-kernel.ts';
-import { environmentGuest } from './environment-guest.ts';
-import type { Guest, ResolveGuestOptions } from './guest-options.ts';
+import { debianGuest } from './debian-guest.ts';
+import { environmentBundle, environmentGuest } from './environment-guest.ts';
+import type { Guest, GuestFiles, ResolveGuestOptions } from './guest-options.ts';
+import { requireFile } from './require-file.ts';
+
+const FRESH_FOR_MS = 60 * 60 * 1000;
 
 /**
- * Finds a kernel and an initramfs for a guest: what `ZLAYER_VZ_LINUX_KERNEL` and `ZLAYER_VZ_LINUX_INITRD` name, else
- * what is cached, else Debian's cloud kernel, which is then cached. An initramfs is made anew when the agent changed.
+ * Finds a kernel and an initramfs for a guest. The first of these that is there is used:
  *
- * @throws {ZlayerError} `INVALID_SPEC` or `NOT_FOUND` for a wrong override; `UNAVAILABLE` when nothing is cached and
- * this is no Debian, or when this package was not built; `NETWORK` when Debian's mirror cannot be reached.
+ * 1. the option `guest`;
+ * 2. `ZLAYER_VZ_LINUX_KERNEL` and `ZLAYER_VZ_LINUX_INITRD`;
+ * 3. the bundle in a registry that the option `bundle` or `ZLAYER_VZ_LINUX_BUNDLE` names;
+ * 4. the bundle that ships with this package;
+ * 5. Debian's cloud kernel, from the cache or else from Debian, with the agent of this package.
+ *
+ * Something that was named and cannot be used is an error; nothing else is used in its place.
+ *
+ * @throws {ZlayerError} `INVALID_SPEC` or `NOT_FOUND` for wrong names; `UNAVAILABLE`, naming every way, when there is
+ * nothing; `NETWORK` or `TIMEOUT` when nothing is cached and a registry or Debian's mirror does not answer;
+ * `PULL_FAILED` for a bundle that is none.
  */
 export async function resolveGuest(options: ResolveGuestOptions): Promise<Guest> {
-  const { architecture, signal } = options;
+  const { architecture, signal, onProgress } = options;
   signal?.throwIfAborted();
   const env = options.env ?? process.env;
-  const named = await environmentGuest(env);
-  if (named !== undefined) return { architecture, ...named, kernelVersion: undefined, source: 'environment' };
-
   const cacheDir = options.cacheDir ?? defaultCacheDir(env);
-  const cached = await cachedKernel(cacheDir, architecture);
-  const kernel = cached ?? (await fetchDebianKernel(cacheDir, options));
+
+  if (options.guest !== undefined) return namedGuest(options.guest, cacheDir, options);
+  const named = await environmentGuest(env);
+  if (named !== undefined) return filesGuest('environment', named, cacheDir, options);
+
+  const reference = options.bundle ?? environmentBundle(env);
+  if (reference !== undefined) {
+    const { registry, bundleFreshFor: freshFor = FRESH_FOR_MS } = options;
+    const found = await registryBundle(reference, { architecture, cacheDir, registry, freshFor, signal, onProgress });
+    return bundleGuest('registry', found.bundle, found.warnings);
+  }
+  const packaged = await packagedBundle(architecture);
+  if (packaged !== undefined) return bundleGuest('package', packaged);
+
+  const { kernel, initramfs, version } = await debianGuest(cacheDir, { ...options, cacheDir }).catch(asNothingFound);
   return {
     architecture,
-    kernel: kernelImage(kernel),
-    initramfs: await guestInitramfs(kernel, architecture, options.onProgress),
-    kernelVersion: kernel.version,
-    source: cached === undefined ? 'debian' : 'cache',
+    kernel,
+    initramfs,
+    volumeTemplate: await localVolumeTemplate(cacheDir, signal),
+    kernelVersion: version,
+    agentVersion: await agentVersion(),
+    source: 'debian',
+    warnings: [],
   };
 }
 
-async function guestInitramfs(
-  kernel: CachedKernel,
-  architecture: Architecture,
-  onProgress: ((line: string) => void) | undefined,
-): Promise<string> {
-  const agent = await readAgent(architecture);
-  const digest = createHash('sha256').update(agent).digest('hex').slice(0, 16);
-  const path = join(kernel.folder, `initramfs-v${INITRAMFS_VERSION}-${digest}.cpio`);
-  if (await isThere(path)) return path;
-  onProgress?.(`making the initramfs of ${kernel.version}`);
-  const staging = `${path}.${process.pid}.${Date.now()}.partial`;
-  try {
-    await writeFile(staging, writeGuestInitramfs(agent, await readKernelModules(kernel)));
-    await rename(staging, path);
-  } finally {
-    await rm(staging, { force: true });
-  }
-  return path;
+async function namedGuest(named: GuestFiles, cacheDir: string, options: ResolveGuestOptions): Promise<Guest> {
+  if ('folder' in named) return bundleGuest('option', await openBundle(named.folder, options.architecture));
+  await requireFile(named.kernel, 'the option guest.kernel');
+  await requireFile(named.initramfs, 'the option guest.initramfs');
+  if (named.volumeTemplate !== undefined) await requireFile(named.volumeTemplate, 'the option guest.volumeTemplate');
+  return filesGuest('option', named, cacheDir, options);
 }
 
-async function readAgent(architecture: Architecture): Promise<Uint8Array> {
-  const path = agentPath(architecture);
-  return readFile(path).catch((cause: unknown) => {
-    throw new ZlayerError('UNAVAILABLE', `the guest agent for ${architecture} is missing`, {
-      subject: path,
-      remedy: 'install @zlayer/vzagent anew, or build it in a checkout',
-      cause,
-    });
+async function filesGuest(
+  source: 'option' | 'environment',
+  files: { kernel: string; initramfs: string; volumeTemplate?: string | undefined },
+  cacheDir: string,
+  { architecture, signal }: ResolveGuestOptions,
+): Promise<Guest> {
+  const { kernel, initramfs } = files;
+  const volumeTemplate = files.volumeTemplate ?? (await localVolumeTemplate(cacheDir, signal));
+  const unknown = { kernelVersion: undefined, agentVersion: undefined };
+  return { architecture, kernel, initramfs, volumeTemplate, ...unknown, source, warnings: [] };
+}
+
+function bundleGuest(source: Guest['source'], { manifest, files }: Bundle, warnings: readonly string[] = []): Guest {
+  const { architecture, kernelVersion, agentVersion } = manifest;
+  return { architecture, ...files, kernelVersion, agentVersion, source, warnings };
+}
+
+function asNothingFound(cause: unknown): never {
+  if (!isZlayerError(cause) || cause.code !== 'UNAVAILABLE') throw cause;
+  throw new ZlayerError('UNAVAILABLE', `there is nothing to boot a guest from: ${cause.message}`, {
+    subject: cause.subject,
+    remedy: [
+      'set ZLAYER_VZ_LINUX_KERNEL and ZLAYER_VZ_LINUX_INITRD',
+      'name a bundle in a registry by ZLAYER_VZ_LINUX_BUNDLE',
+      'pass the option guest or bundle',
+      'install @zlayer/vzagent with a bundle in it',
+      `or use Debian's kernel: ${cause.remedy ?? 'run this on Debian'}`,
+    ].join('; '),
+    cause,
   });
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
 }
