@@ -231,7 +231,8 @@ export interface Runtime extends AsyncDisposable {
   archiveGet(container: ContainerReference, path: string, options?: Cancellable): Promise<Readable>;
   /**
    * Unpacks a tar archive into a directory of the container. `NOT_FOUND` when there is no such directory, `CONFLICT` when it is
-   * none or cannot be written to, `INVALID_SPEC` for what is no tar archive or has entries that lead out of the directory.
+   * none or cannot be written to, `INVALID_SPEC` for what is no tar archive or has entries that lead out of the directory with
+   * `..`. An absolute name is one below the directory, as for Docker.
    */
   archivePut(
     container: ContainerReference,

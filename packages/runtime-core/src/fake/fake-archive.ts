@@ -49,7 +49,7 @@ function readEntries(bytes: Uint8Array, path: string): TarEntry[] {
   } catch (cause) {
     throw new InvalidSpecError(`what is to be unpacked into ${path} is no tar archive`, { subject: path, cause });
   }
-  const outside = entries.find(({ name }) => name.startsWith('/') || name.split('/').includes('..'));
+  const outside = entries.find(({ name }) => name.split('/').includes('..'));
   if (outside === undefined) return entries;
   throw new InvalidSpecError(`the archive has the entry ${JSON.stringify(outside.name)}, which leads out of ${path}`, {
     subject: outside.name,
@@ -57,7 +57,7 @@ function readEntries(bytes: Uint8Array, path: string): TarEntry[] {
 }
 
 function unpack(files: FakeFiles, path: string, { name, type, mode, data, linkTarget = '' }: TarEntry): void {
-  const place = `${path}/${name}`;
+  const place = `${path}/${name.replace(/^\/+/, '')}`;
   if (type === 'directory') files.makeDirectory(place, mode);
   else if (type === 'link') files.link(place, linkTarget);
   else {
