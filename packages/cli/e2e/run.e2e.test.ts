@@ -18,7 +18,7 @@ describe('zlayer run', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  const run = (...args: string[]): Running => zlayer(['run', '--data-dir', dataDir, ...args]);
+  const run = (...args: string[]): Running => zlayer(['run', '--rm', '--data-dir', dataDir, ...args]);
   const containers = (): Promise<string[]> => readdir(join(dataDir, 'qemu', 'containers'));
 
   it('shows the pull once, streams both outputs and ends with the exit code of the command', async () => {
@@ -33,7 +33,7 @@ describe('zlayer run', () => {
   it('passes its options on', async () => {
     const options = ['--cpus', '2', '--memory', '256Mi', '-e', 'A=1', '--env', 'B', '-w', '/srv', '-u', '7:8'];
     await using running = zlayer(
-      ['run', '--data-dir', dataDir, ...options, '--platform', 'linux/arm64', '-q', served.images.plain].concat(
+      ['run', '--rm', '--data-dir', dataDir, ...options, '--platform', 'linux/arm64', '-q', served.images.plain].concat(
         ...['sh', '-c', 'echo $A $B $(pwd) $(id -u):$(id -g) $(nproc) $(uname -m); grep MemTotal /proc/meminfo'],
       ),
       { B: 'two' },
@@ -43,8 +43,9 @@ describe('zlayer run', () => {
     const [line, memory] = stdout.split('\n');
     expect(line).toBe('1 two /srv 7:8 2 aarch64');
     const kibibytes = Number(/\d+/.exec(memory ?? '')?.[0]);
-    expect(kibibytes).toBeGreaterThan(150 * 1024);
-    expect(kibibytes).toBeLessThan(256 * 1024);
+    // The machine has room for its kernel beside what the container may use.
+    expect(kibibytes).toBeGreaterThan(256 * 1024);
+    expect(kibibytes).toBeLessThan(400 * 1024);
   });
 
   it('shows output as it comes, and hands SIGTERM on', async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-const PROGRAM = join(import.meta.dirname, '..', 'dist', 'bin.js');
+export const PROGRAM = join(import.meta.dirname, '..', 'dist', 'bin.js');
 
 export interface Finished {
   code: number | null;

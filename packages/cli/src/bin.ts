@@ -1,4 +1,34 @@
 #!/usr/bin/env node
+import type { CommonOptions } from './common-options.ts';
 import { program } from './program.ts';
+import { chooseRuntime, openRuntime, type RuntimeSettings } from './runtimes.ts';
+import { superviseRuntime } from './supervisor/connect.ts';
 
-await program().parseAsync();
+const settingsOf = ({ dataDir, insecureRegistry }: CommonOptions): RuntimeSettings => ({
+  dataDir,
+  insecureRegistries: insecureRegistry,
+});
+
+// A reader that has gone is the matter of whoever writes, if of anybody.
+for (const target of [process.stdout, process.stderr]) target.on('error', () => {});
+
+await program({
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  local: async (options) => {
+    const settings = settingsOf(options);
+    return await openRuntime(await chooseRuntime(options.runtime, settings), settings);
+  },
+  supervised: async (options) => {
+    return await superviseRuntime(await chooseRuntime(options.runtime, settingsOf(options)), {
+      dataDir: options.dataDir,
+    });
+  },
+}).parseAsync();
+// A command that is done ends, whatever its runtime still holds; what it has written arrives first.
+for (const target of [process.stdout, process.stderr]) {
+  if (target.writable) await new Promise<void>((resolve) => target.write('', () => resolve()));
+}
+process.exit();

@@ -1,57 +1,73 @@
-import { createRequire } from 'node:module';
-import { PULL_POLICIES } from '@zlayer/runtime-core';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { EXIT_USAGE, report } from './failure.ts';
-import { type RunOptions, run } from './run.ts';
+import { Command } from 'commander';
+import type { Cli } from './cli.ts';
+import { attachCommand } from './commands/attach.ts';
+import type { CommandFactory } from './commands/command.ts';
+import { completeCommand, completionCommand } from './commands/completion.ts';
+import { cpCommand } from './commands/cp.ts';
+import { createCommand } from './commands/create.ts';
+import { doctorCommand, versionCommand } from './commands/doctor.ts';
+import { execCommand } from './commands/exec.ts';
+import * as images from './commands/images.ts';
+import * as lifecycle from './commands/lifecycle.ts';
+import { logsCommand } from './commands/logs.ts';
+import * as look from './commands/look.ts';
+import { psCommand } from './commands/ps.ts';
+import { runCommand } from './commands/run.ts';
+import { startCommand } from './commands/start.ts';
+import { statsCommand } from './commands/stats.ts';
+import { waitCommand } from './commands/wait.ts';
+import { EXIT_USAGE } from './failure.ts';
+import { packageVersion } from './version.ts';
 
-const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
-
-/** `NAME=VALUE`, or `NAME` alone to pass on the variable of this process. Later ones win. */
-function addVariable(assignment: string, variables: Record<string, string> = {}): Record<string, string> {
-  const equals = assignment.indexOf('=');
-  const name = equals < 0 ? assignment : assignment.slice(0, equals);
-  if (name === '') throw new InvalidArgumentError('Write NAME=VALUE, or NAME alone to pass a variable on.');
-  const value = equals < 0 ? process.env[name] : assignment.slice(equals + 1);
-  return value === undefined ? variables : { ...variables, [name]: value };
-}
-
-function positiveNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !(number > 0) || !Number.isFinite(number)) {
-    throw new InvalidArgumentError('Write a number above 0.');
-  }
-  return number;
-}
-
-const addTo = (value: string, list: string[] = []): string[] => [...list, value];
+const COMMANDS: readonly CommandFactory[] = [
+  runCommand,
+  createCommand,
+  startCommand,
+  lifecycle.stopCommand,
+  lifecycle.killCommand,
+  lifecycle.rmCommand,
+  psCommand,
+  execCommand,
+  logsCommand,
+  attachCommand,
+  statsCommand,
+  look.topCommand,
+  cpCommand,
+  look.portCommand,
+  look.inspectCommand,
+  look.eventsCommand,
+  waitCommand,
+  lifecycle.renameCommand,
+  lifecycle.pauseCommand,
+  lifecycle.unpauseCommand,
+  images.pullCommand,
+  images.pushCommand,
+  images.imagesCommand,
+  images.rmiCommand,
+  images.tagCommand,
+  images.saveCommand,
+  images.loadCommand,
+  images.pruneCommand,
+  doctorCommand,
+  versionCommand,
+  completionCommand,
+];
 
 /** The command line of `zlayer`. */
-export function program(): Command {
+export function program(cli: Cli): Command {
   const zlayer = new Command('zlayer')
     .description('Run containers, each in a virtual machine of its own.')
-    .version(version)
+    .version(packageVersion)
     .enablePositionalOptions()
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
-  zlayer
-    .command('run')
-    .description('Run a command in a new container; end with its exit code.')
-    .argument('<image>', 'image reference, such as alpine or host:5000/name:tag')
-    .argument('[command...]', "what to run instead of the image's own command")
-    .option('-c, --cpus <number>', 'CPUs of the guest', positiveNumber)
-    .option('-m, --memory <size>', 'memory of the guest, such as 512Mi or 2Gi')
-    .option('-e, --env <NAME=VALUE>', 'set a variable; may be repeated', addVariable)
-    .option('-w, --workdir <directory>', 'working directory in the container')
-    .option('-u, --user <user>', 'user, uid, user:group or uid:gid')
-    .option('--entrypoint <program>', "replace the image's entrypoint")
-    .option('--platform <platform>', 'linux/amd64 or linux/arm64')
-    .option('--stop-signal <signal>', 'what asks the command to end')
-    .addOption(new Option('--pull <policy>', 'when to pull').choices(PULL_POLICIES).default('ifNotPresent'))
-    .option('--insecure-registry <host>', 'speak plain HTTP to this registry; may be repeated', addTo)
-    .option('--data-dir <directory>', 'where images and containers are kept (default: $ZLAYER_DATA_DIR)')
-    .option('-q, --quiet', 'show no pull progress')
-    .passThroughOptions()
-    .action(async (image: string, command: string[], options: RunOptions) => {
-      process.exitCode = await run(image, command, options).catch(report);
+    .configureOutput({
+      writeOut: (text) => void cli.stdout.write(text),
+      writeErr: (text) => void cli.stderr.write(text),
     });
+  for (const create of COMMANDS) zlayer.addCommand(create(cli));
+  zlayer.addCommand(completeCommand(cli), { hidden: true });
+  // What is wrong with a command line is no exit code of a workload.
+  for (const command of [zlayer, ...zlayer.commands]) {
+    command.copyInheritedSettings(zlayer).exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
+  }
   return zlayer;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes } from './format-bytes.ts';
+import { formatBytes } from './format/bytes.ts';
 import { PullDisplay } from './pull-display.ts';
 
 const digest = `sha256:${'ab'.repeat(32)}`;

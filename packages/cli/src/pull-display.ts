@@ -1,5 +1,5 @@
 import type { PullProgress } from '@zlayer/runtime-core';
-import { formatBytes } from './format-bytes.ts';
+import { formatBytes } from './format/bytes.ts';
 
 type BlobProgress = Extract<PullProgress, { type: 'blob' }>;
 

@@ -1,0 +1,160 @@
+import { PassThrough } from 'node:stream';
+import type { Runtime } from '@zlayer/runtime-core';
+import { type FakeImage, FakeRuntime } from '@zlayer/runtime-core/fake';
+import { afterEach, expect, it } from 'vitest';
+import { complete } from '../complete.ts';
+import { program } from '../program.ts';
+import { placeOf, renamed } from './cp.ts';
+import { splitReference } from './images.ts';
+import { timeOf } from './logs.ts';
+
+const image: FakeImage = {
+  programs: {
+    greet: async ({ stdout, stderr, env }) => {
+      await stdout.write(`hello ${env['NAME'] ?? ''}\n`);
+      await stderr.write('oops\n');
+      return 3;
+    },
+    endure: async ({ sleep }) => {
+      await sleep(60_000);
+      return 0;
+    },
+    cat: async ({ stdin, stdout }) => {
+      for await (const data of stdin) await stdout.write(data);
+      return 0;
+    },
+  },
+  command: ['greet'],
+};
+
+/** Closing belongs to whoever made it: each command closes what it was given. */
+function shared(): { runtime: FakeRuntime; given: Runtime } {
+  const runtime = new FakeRuntime({ images: { image } });
+  const keepsOpen = { close: async () => {}, [Symbol.asyncDispose]: async () => {} };
+  const given = new Proxy<Runtime>(runtime, {
+    get: (target, key) => {
+      const value = Reflect.get(key in keepsOpen ? keepsOpen : target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { runtime, given };
+}
+
+const { given } = shared();
+
+async function zlayer(args: string[], input = '') {
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  const text = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    streams[name].setEncoding('utf8').on('data', (chunk) => {
+      text[name] += chunk;
+    });
+  }
+  streams.stdin.end(input);
+  await program({ ...streams, env: {}, local: async () => given, supervised: async () => given }).parseAsync(args, {
+    from: 'user',
+  });
+  return { code: process.exitCode, ...text };
+}
+
+afterEach(async () => {
+  for (const { id } of await given.listContainers()) await given.removeContainer(id, { force: true });
+  process.exitCode = 0;
+});
+
+// The fake runtime cannot keep containers, so `run -d` and `create` are tried on virtual machines.
+const web = async () => {
+  await given.createContainer({ service: 'web', replica: 0 }, { image: 'image', command: { args: ['endure'] } });
+};
+
+it('run shows both outputs, ends with the exit code, and removes the container with --rm', async () => {
+  expect(await zlayer(['run', '--rm', '-q', '-e', 'NAME=you', 'image'])).toEqual({
+    code: 3,
+    stdout: 'hello you\n',
+    stderr: 'oops\n',
+  });
+  await expect.poll(() => given.listContainers()).toEqual([]);
+});
+
+it('run without --rm leaves a container with its log', async () => {
+  await zlayer(['run', '-q', '--name', 'once', 'image']);
+  expect((await zlayer(['logs', 'once'])).stdout).toBe('hello \n');
+});
+
+it('run -i passes standard input on', async () => {
+  expect(await zlayer(['run', '-i', '--rm', '-q', 'image', 'cat'], 'typed')).toMatchObject({
+    code: 0,
+    stdout: 'typed',
+  });
+});
+
+it('a container is started, listed, executed in, paused, stopped and removed', async () => {
+  await web();
+  expect(await zlayer(['start', 'web'])).toEqual({ code: 0, stdout: 'web\n', stderr: '' });
+  expect((await zlayer(['ps'])).stdout).toMatch(/^CONTAINER ID.*\n.*Up .*web-0\n$/);
+  expect(await zlayer(['exec', '-e', 'NAME=x', 'web', 'greet'])).toEqual({
+    code: 3,
+    stdout: 'hello x\n',
+    stderr: 'oops\n',
+  });
+  expect(await zlayer(['exec', '-i', 'web', 'cat'], 'in')).toMatchObject({ code: 0, stdout: 'in' });
+  expect(await zlayer(['pause', 'web'])).toMatchObject({ code: 0 });
+  expect(await zlayer(['unpause', 'web'])).toMatchObject({ code: 0 });
+  expect(JSON.parse((await zlayer(['kill', '--json', 'web'])).stdout)).toMatchObject([{ name: 'web-0' }]);
+  expect((await zlayer(['wait', 'web'])).stdout).toBe('137\n');
+  expect(await zlayer(['rename', 'web', 'site'])).toMatchObject({ code: 0 });
+  expect(await zlayer(['rm', 'site', 'nobody'])).toMatchObject({ code: 1, stdout: 'site\n' });
+});
+
+it('errors are JSON where JSON is asked for', async () => {
+  const { code, stderr } = await zlayer(['inspect', '--json', 'nobody']);
+  expect(code).toBe(1);
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'NOT_FOUND', subject: 'nobody' } });
+});
+
+it('images are pulled, named, listed and forgotten', async () => {
+  expect((await zlayer(['pull', '-q', 'image'])).code).toBe(0);
+  await zlayer(['tag', 'image', 'other']);
+  expect((await zlayer(['images'])).stdout).toMatch(/^other +latest/m);
+  expect((await zlayer(['rmi', 'other'])).stdout).toBe('Untagged: other\n');
+});
+
+it('prune asks nobody without a terminal, and does nothing then', async () => {
+  await web();
+  expect(await zlayer(['prune'])).toMatchObject({ code: 1 });
+  expect(JSON.parse((await zlayer(['prune', '-f', '--json'])).stdout)).toMatchObject({ containers: ['web-0'] });
+});
+
+it('completes commands, options and choices', async () => {
+  const zlayerProgram = program({
+    stdin: new PassThrough(),
+    stdout: new PassThrough(),
+    stderr: new PassThrough(),
+    env: {},
+    local: async () => given,
+    supervised: async () => given,
+  });
+  expect(await complete(zlayerProgram, ['un'])).toEqual(['unpause']);
+  expect(await complete(zlayerProgram, ['run', '--health-re'])).toEqual(['--health-retries']);
+  expect(await complete(zlayerProgram, ['pull', '--policy', 'ne'])).toEqual(['never', 'newer']);
+  expect(await complete(zlayerProgram, ['completion', ''])).toEqual(['bash', 'fish', 'zsh']);
+});
+
+it.each([
+  ['web:/a', { container: 'web', path: '/a' }],
+  ['./web:/a', { path: './web:/a' }],
+  ['/a:b', { path: '/a:b' }],
+])('%s is a place', (text, place) => {
+  expect(placeOf(text)).toEqual(place);
+});
+
+it('renames the entries of an archive, and nothing that only looks like them', () => {
+  expect(['a', './a/b', 'a/', 'ab'].map((path) => renamed(path, 'a', 'new'))).toEqual(['new', 'new/b', 'new/', 'ab']);
+});
+
+it('takes references and times apart', () => {
+  expect(splitReference('host:5000/name')).toEqual({ repository: 'host:5000/name', tag: 'latest' });
+  expect(timeOf('10m', 600_000)).toEqual(new Date(0));
+  expect(timeOf('2026-01-01T00:00:00Z')).toEqual(new Date('2026-01-01'));
+  expect(() => timeOf('2026-99-01')).toThrow();
+});

@@ -1,0 +1,79 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connectSupervisor, dataDirectory, diskUsage, findOrphans, type Orphan, removeOrphan } from '@zlayer/host';
+import { type Cli, say } from '../cli.ts';
+import type { CommonOptions } from '../common-options.ts';
+import { formatBytes } from '../format/bytes.ts';
+import { formatJson } from '../format/json.ts';
+import { availabilities } from '../runtimes.ts';
+import { packageVersion } from '../version.ts';
+import { action, newCommand } from './command.ts';
+
+export function versionCommand(cli: Cli) {
+  const command = newCommand('version', 'Show the versions of this program and of the supervisor, if there is one.');
+  return action(cli, command, async (options: CommonOptions) => {
+    const supervisor = await supervisorOf(options);
+    const facts = { version: packageVersion, node: process.versions.node, supervisor };
+    if (options.json) return say(cli, formatJson(facts));
+    say(cli, `zlayer ${packageVersion} (Node ${process.versions.node}, ${process.platform}/${process.arch})`);
+    if (supervisor) say(cli, `supervisor ${supervisor.version} (process ${supervisor.pid})`);
+  });
+}
+
+export function doctorCommand(cli: Cli) {
+  const command = newCommand(
+    'doctor',
+    'Say what works here and what does not, and find what crashes have left.',
+  ).option('--clean', 'remove what crashes have left');
+  return action(cli, command, async (options: CommonOptions & { clean?: boolean }) => {
+    const directory = dataDirectory({ option: options.dataDir });
+    const runtimes = await availabilities(options);
+    const supervisor = await supervisorOf(options);
+    const orphans = await findOrphans({ dataDirectory: directory, hasRecord });
+    if (options.clean) for (const orphan of orphans) await removeOrphan(orphan);
+    const facts = {
+      version: packageVersion,
+      dataDirectory: directory,
+      bytes: await diskUsage(directory),
+      supervisor,
+      runtimes,
+      orphans,
+    };
+    const code = runtimes.some(({ availability }) => availability.available) ? 0 : 1;
+    if (options.json) {
+      say(cli, formatJson(facts));
+      return code;
+    }
+    say(cli, `zlayer          ${packageVersion}, Node ${process.versions.node}, ${process.platform}/${process.arch}`);
+    say(cli, `data directory  ${directory} (${formatBytes(facts.bytes)})`);
+    say(
+      cli,
+      `supervisor      ${supervisor ? `process ${supervisor.pid}, version ${supervisor.version}` : 'not running'}`,
+    );
+    for (const { name, availability } of runtimes) {
+      say(cli, `${name.padEnd(16)}${availability.available ? 'works' : availability.reason}`);
+      if (!availability.available) say(cli, `${''.padEnd(16)}${availability.remedy}`);
+    }
+    for (const orphan of orphans) say(cli, `${options.clean ? 'removed' : 'left behind'}: ${describe(orphan)}`);
+    if (orphans.length > 0 && !options.clean) say(cli, 'Run "zlayer doctor --clean" to remove what was left behind.');
+    return code;
+  });
+}
+
+async function supervisorOf({ dataDir }: CommonOptions): Promise<{ pid: number; version: string } | undefined> {
+  const client = await connectSupervisor(dataDirectory({ option: dataDir }));
+  client?.close();
+  return client && { pid: client.pid, version: client.version };
+}
+
+async function hasRecord(directory: string): Promise<boolean> {
+  return await access(join(directory, 'container.json')).then(
+    () => true,
+    () => false,
+  );
+}
+
+function describe(orphan: Orphan): string {
+  if (orphan.kind === 'host') return `process ${orphan.process.pid} of ${orphan.stateDirectory}`;
+  return `${orphan.path} (${formatBytes(orphan.bytes)})`;
+}

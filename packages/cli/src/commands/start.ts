@@ -1,0 +1,29 @@
+import { ZlayerError } from '@zlayer/runtime-core';
+import type { Cli } from '../cli.ts';
+import { forEachContainer } from '../each.ts';
+import { resolveContainer } from '../resolve-container.ts';
+import { type AttachOptions, attach } from './attach.ts';
+import { action, newCommand } from './command.ts';
+
+type StartOptions = AttachOptions & { attach?: boolean; interactive?: boolean };
+
+export function startCommand(cli: Cli) {
+  const command = newCommand('start <container...>', 'Start containers; the supervisor looks after them.')
+    .option('-a, --attach', 'show the output, and end with the exit code')
+    .option('-i, --interactive', 'pass standard input on')
+    .option('--detach-keys <keys>', 'what leaves the container running (default: ctrl-p,ctrl-q)');
+  return action(cli, command, async (names: string[], options: StartOptions) => {
+    await using runtime = await cli.supervised(options);
+    const { attach: wantsOutput, interactive: stdin = false } = options;
+    if (!wantsOutput && !stdin) return await forEachContainer(cli, runtime, names, options, start);
+    const [name = '', ...others] = names;
+    if (others.length > 0) throw new ZlayerError('INVALID_SPEC', 'only one container can be attached to at a time');
+    const { id, instance } = await resolveContainer(runtime, name);
+    const container = { ...id, instance };
+    return await attach(cli, runtime, container, { ...options, stdin }, () => start(container));
+
+    async function start(reference: typeof container): Promise<void> {
+      await runtime.startContainer(reference);
+    }
+  });
+}

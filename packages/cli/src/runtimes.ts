@@ -1,0 +1,62 @@
+import { type Availability, type Runtime, ZlayerError } from '@zlayer/runtime-core';
+
+/** What a runtime is made with. */
+export interface RuntimeSettings {
+  dataDir?: string | undefined;
+  insecureRegistries?: readonly string[] | undefined;
+}
+
+interface RuntimeEntry {
+  name: string;
+  /** Loads its package only when it is wanted. */
+  open(settings: RuntimeSettings): Promise<Runtime>;
+}
+
+/** The runtimes that this command knows, the preferred one first. */
+export const RUNTIMES: readonly RuntimeEntry[] = [
+  { name: 'qemu', open: async (settings) => new (await import('@zlayer/qemu')).QemuRuntime(settings) },
+];
+
+/** @throws ZlayerError `INVALID_SPEC` for a name that is none of a runtime. */
+export async function openRuntime(name: string, settings: RuntimeSettings): Promise<Runtime> {
+  const entry = RUNTIMES.find((known) => known.name === name);
+  if (entry) return await entry.open(settings);
+  throw new ZlayerError('INVALID_SPEC', `there is no runtime ${JSON.stringify(name)}`, {
+    subject: name,
+    remedy: `Use one of ${RUNTIMES.map((known) => known.name).join(', ')}.`,
+  });
+}
+
+/** What each runtime says about this machine. */
+export async function availabilities(
+  settings: RuntimeSettings,
+): Promise<{ name: string; availability: Availability }[]> {
+  return await Promise.all(
+    RUNTIMES.map(async ({ name, open }) => {
+      await using runtime = await open(settings);
+      return { name, availability: await runtime.availability() };
+    }),
+  );
+}
+
+/**
+ * The name of the runtime to use: the one that was asked for, or the first that can run here.
+ *
+ * @throws ZlayerError `INVALID_SPEC` for an unknown one, `UNAVAILABLE` with every reason when none can run.
+ */
+export async function chooseRuntime(wanted: string | undefined, settings: RuntimeSettings): Promise<string> {
+  const [only] = RUNTIMES;
+  if (wanted !== undefined && wanted !== '') {
+    await (await openRuntime(wanted, settings)).close();
+    return wanted;
+  }
+  // With a single one there is no choice, and whatever is wrong with it is told by what needs it.
+  if (only && RUNTIMES.length === 1) return only.name;
+  const all = await availabilities(settings);
+  const usable = all.find(({ availability }) => availability.available);
+  if (usable) return usable.name;
+  const reasons = all.flatMap(({ name, availability }) =>
+    availability.available ? [] : [`${name}: ${availability.reason} ${availability.remedy}`],
+  );
+  throw new ZlayerError('UNAVAILABLE', 'no runtime can run here', { remedy: reasons.join('\n') });
+}

@@ -1,0 +1,13 @@
+import { openRuntime, RUNTIMES } from '../runtimes.ts';
+import { packageVersion } from '../version.ts';
+import { supervise } from './supervise.ts';
+
+const [, , dataDir = ''] = process.argv;
+const supervisor = await supervise({
+  dataDirectory: dataDir,
+  version: packageVersion,
+  open: (name) => openRuntime(name, { dataDir }),
+  adopt: RUNTIMES.map(({ name }) => name),
+});
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void supervisor.close());
+await supervisor.finished;
