@@ -2,7 +2,9 @@
 // EROFS image, beside `podman pull` with the overlay driver and `skopeo copy` with `umoci unpack`. Needs root, podman,
 // skopeo, umoci, docker-registry and GNU time.
 //
-//   node bench/oci/main.ts [RUNS]
+//   node bench/oci/main.ts [RUNS] [NAME]
+//
+// With a NAME only those are measured whose name has it in it: `node bench/oci/main.ts 3 zlayer` for memory alone.
 
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -15,6 +17,7 @@ import { benchImage } from './image.ts';
 
 const run = promisify(execFile);
 const runs = Number(process.argv[2] ?? 5);
+const wanted = process.argv[3] ?? '';
 const program = fileURLToPath(new URL('pull.ts', import.meta.url));
 
 interface Cost {
@@ -37,7 +40,7 @@ const ours =
     return cost;
   };
 
-const pullers: Record<string, Puller> = {
+const allPullers: Record<string, Puller> = {
   'podman pull': async (reference, folder) => {
     const storage = ['--root', `${folder}/root`, '--runroot', `${folder}/run`, '--storage-driver', 'overlay'];
     const { cost } = await measured(folder, 'podman', [...storage, 'pull', '-q', '--tls-verify=false', reference]);
@@ -55,6 +58,8 @@ const pullers: Record<string, Puller> = {
   'zlayer, directory': ours('directory'),
   'zlayer, EROFS': ours('erofs'),
 };
+
+const pullers = Object.fromEntries(Object.entries(allPullers).filter(([name]) => name.includes(wanted)));
 
 async function measured(
   folder: string,
@@ -91,7 +96,7 @@ async function measure(copies: 1 | 2, count: number): Promise<void> {
     }
   }
   console.log(`${(compressedBytes / 1e6).toFixed(0)} MB compressed, median of ${count} runs`);
-  const yardstick = medians(costs.get('podman pull') ?? []);
+  const yardstick = medians(costs.get('podman pull') ?? [...costs.values()][0] ?? []);
   for (const [puller, all] of costs) {
     const { wall, cpu, memory } = medians(all);
     const against = (value: number, other: number) => `(${(value / other).toFixed(2)} ×)`;

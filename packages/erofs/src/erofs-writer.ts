@@ -53,6 +53,7 @@ export class ErofsWriter implements AsyncDisposable {
   readonly #allocator = new BlockAllocator(1);
   readonly #target: FileTarget;
   #tailsEnd = 0;
+  #files = 0;
   #writing = 0;
   #state: 'open' | 'finishing' | 'publishing' | 'finished' | 'failed' = 'open';
   #failure: unknown;
@@ -107,7 +108,7 @@ export class ErofsWriter implements AsyncDisposable {
       throw new ErofsError('IMAGE_TOO_LARGE', `a file of ${size} bytes does not fit into an image of 16 TiB`);
     }
     const block = blocks === 0 ? 0 : this.#allocator.allocate(blocks);
-    const data = new FileData(this, size, block, this.#tailsEnd);
+    const data = new FileData(this, size, block, this.#tailsEnd, ++this.#files);
     this.#tailsEnd += tailLength;
     this.#writing += 1;
     return new FileSink(this.#target, data);

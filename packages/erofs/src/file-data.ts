@@ -22,13 +22,15 @@ export class FileData {
   readonly tailLength: number;
   /** Where in the spool. @internal */
   readonly tailOffset: number;
+  /** Counts the contents of a writer from 1, in the order of their tails. @internal */
+  readonly ordinal: number;
   /** @internal */
   crc = 0;
   /** @internal */
   state: 'writing' | 'written' | 'discarded' = 'writing';
 
   /** @internal */
-  constructor(owner: object, size: number, block: number, tailOffset: number) {
+  constructor(owner: object, size: number, block: number, tailOffset: number, ordinal: number) {
     const shape = shapeOf(size);
     this.#owner = owner;
     this.size = size;
@@ -36,6 +38,7 @@ export class FileData {
     this.blocks = shape.blocks;
     this.tailLength = shape.tailLength;
     this.tailOffset = tailOffset;
+    this.ordinal = ordinal;
   }
 
   /** Whether it can be put into an image of this writer. @internal */

@@ -2,8 +2,8 @@ import { crc32c } from './crc32c.ts';
 import { ErofsError } from './erofs-error.ts';
 import { BLOCK_BITS, BLOCK_SIZE } from './format.ts';
 
-const OFFSET = 1024;
-const MAGIC = 0xe0f5_e1e2;
+export const SUPERBLOCK_OFFSET = 1024;
+export const MAGIC = 0xe0f5_e1e2;
 /** The superblock has a checksum; times of inodes are those of the last change of the content. */
 const FEATURES = 0x1 | 0x2;
 /** The kernel wants a NUL behind the name. */
@@ -26,7 +26,7 @@ export interface Superblock {
 /** The first block of an image. */
 export function encodeSuperblock(superblock: Superblock): Buffer {
   const block = Buffer.alloc(BLOCK_SIZE);
-  const fields = block.subarray(OFFSET);
+  const fields = block.subarray(SUPERBLOCK_OFFSET);
   fields.writeUInt32LE(MAGIC, 0);
   fields.writeUInt32LE(FEATURES, 8);
   fields.writeUInt8(BLOCK_BITS, 12);

@@ -1,16 +1,19 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { DirectoryBlocks } from './directory-blocks.ts';
+import { encodeInode } from './encode-inode.ts';
 import { ErofsError, ioError } from './erofs-error.ts';
 import type { ErofsImage } from './erofs-writer.ts';
-import type { FileData } from './file-data.ts';
+import { Pacer } from './event-loop.ts';
+import { FileData } from './file-data.ts';
 import { BLOCK_SIZE, blocksFor, MAX_BLOCKS, SLOT_SIZE } from './format.ts';
-import type { Inode } from './inode.ts';
 import { InodePlacement, OPEN_BLOCKS } from './inode-placement.ts';
-import { buildInodeTable } from './inode-table.ts';
+import type { CommonTime, InodeTable } from './inode-table.ts';
 import type { DirectoryNode } from './node.ts';
 import type { PositionedWriter } from './positioned-writer.ts';
 import { encodeSuperblock, formatUuid } from './superblock.ts';
 import { TailReader } from './tail-reader.ts';
+import { walkTree } from './walk-tree.ts';
 
 export interface MetadataOptions {
   root: DirectoryNode;
@@ -28,6 +31,8 @@ export interface MetadataOptions {
   check(): void;
 }
 
+/** Blocks written between two turns of the event loop. */
+const WRITES = 256;
 /** Bytes copied at once when a content has to move. */
 const COPY_SIZE = 1 << 18;
 
@@ -36,23 +41,29 @@ const COPY_SIZE = 1 << 18;
  * blocks of directories, then shared extended attributes; and the superblock.
  */
 export async function writeMetadata(options: MetadataOptions): Promise<ErofsImage> {
-  const { inodes, xattrs } = buildInodeTable(options.root, options.owner);
-  const time = mostCommonTime(inodes);
-  for (const inode of inodes) inode.chooseForm(time);
-  const ordered = inOrderOfTails(inodes);
+  const inodes = await walkTree(options.root, options.owner, options.check);
+  const time = inodes.mostCommonTime();
+  const order = inOrderOfTails(inodes);
   const placement = new InodePlacement();
-  for (const inode of ordered) {
-    inode.tryInline(restOf(inode));
-    inode.nid = placement.place(inode.headSize + inode.inlineSize);
+  const pacer = new Pacer();
+  for (const index of order) {
+    const pause = pacer.step();
+    if (pause !== undefined) await pause;
+    inodes.measureHead(index, time);
+    inodes.layOutRest(index);
+    inodes.setNid(index, placement.place(inodes.headSize(index) + inodes.inlineSize(index)));
   }
+  const { xattrs } = inodes;
   const contentBlock = options.firstBlock + placement.blocks;
-  const xattrBlock = contentBlock + placeContents(ordered, contentBlock);
+  const xattrBlock = contentBlock + placeContents(inodes, order, contentBlock);
   const blocks = xattrBlock + blocksFor(xattrs.sharedSize);
   if (blocks > MAX_BLOCKS) throw new ErofsError('IMAGE_TOO_LARGE', 'the image would be larger than 16 TiB');
 
   const output = new Output(options, options.firstBlock);
-  await writeInodes(ordered, output, new TailReader(options.tailsHandle));
-  for (const inode of ordered) if (inode.firstBlock >= contentBlock) await writeContent(inode, output, options);
+  await writeInodes(inodes, order, time, output, new TailReader(options.tailsHandle));
+  for (const index of order) {
+    if (inodes.firstBlock(index) >= contentBlock) await writeContent(inodes, index, output, options);
+  }
   if (xattrs.sharedSize > 0) {
     for (const bytes of xattrs.encodeShared()) await output.write(bytes);
     await output.pad();
@@ -60,7 +71,7 @@ export async function writeMetadata(options: MetadataOptions): Promise<ErofsImag
 
   const uuid = options.uuid ?? output.uuid(inodes);
   const superblock = encodeSuperblock({
-    rootNid: inodes[0]?.nid ?? 0,
+    rootNid: inodes.nid(0),
     inodes: inodes.length,
     ...time,
     blocks,
@@ -80,6 +91,7 @@ class Output {
   readonly #image: PositionedWriter;
   readonly #check: () => void;
   readonly #hash: Hash | undefined;
+  readonly #pacer = new Pacer(WRITES);
   #position: number;
 
   constructor({ image, check, uuid }: MetadataOptions, firstBlock: number) {
@@ -95,6 +107,7 @@ class Output {
     this.#image.write(this.#position, bytes);
     this.#position += bytes.length;
     await this.#image.pressure;
+    await this.#pacer.step();
   }
 
   /** Fills the block up. */
@@ -104,10 +117,11 @@ class Output {
   }
 
   /** Made of everything written here and the sums of all contents; to be called once, at the end. */
-  uuid(inodes: readonly Inode[]): Uint8Array {
+  uuid(inodes: InodeTable): Uint8Array {
     const sums = Buffer.alloc(inodes.length * 4);
-    for (const [index, { node }] of inodes.entries()) {
-      if (node.type === 'file') sums.writeUInt32LE(node.data?.crc ?? 0, index * 4);
+    for (let index = 0; index < inodes.length; index++) {
+      const content = inodes.content(index);
+      if (content instanceof FileData) sums.writeUInt32LE(content.crc, index * 4);
     }
     const uuid = Buffer.from(this.#hash?.update(sums).digest().subarray(0, 16) ?? []);
     // Version 8: made in a way of one's own; the variant of RFC 9562.
@@ -117,62 +131,48 @@ class Output {
   }
 }
 
-/** The time that most inodes have, and that those need not spell out. */
-function mostCommonTime(inodes: readonly Inode[]): { seconds: number; nanoseconds: number } {
-  const counts = new Map<string, number>();
-  let most = 0;
-  let common = { seconds: 0, nanoseconds: 0 };
-  for (const { node } of inodes) {
-    const nanoseconds = node.mtimeNanoseconds ?? 0;
-    const key = `${node.mtime}.${nanoseconds}`;
-    const count = (counts.get(key) ?? 0) + 1;
-    counts.set(key, count);
-    if (count > most) {
-      most = count;
-      common = { seconds: node.mtime, nanoseconds };
-    }
-  }
-  return common;
-}
-
 /** Root first; then so that tails are read in a row, and neighbours in the tree stay neighbours where possible. */
-function inOrderOfTails(inodes: readonly Inode[]): readonly Inode[] {
-  let last = -1;
-  const keys = inodes.map(({ node }, index) => {
-    if (index > 0 && node.type === 'file' && node.data !== undefined) last = node.data.tailOffset;
-    return last;
-  });
-  const order = inodes.map((_, index) => index).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
-  return order.map((index) => inodes[index] as Inode);
-}
-
-/** Bytes of the content behind its whole blocks, to be put behind the inode. */
-function restOf(inode: Inode): number {
-  return inode.node.type === 'file' ? (inode.node.data?.tailLength ?? 0) : inode.size % BLOCK_SIZE;
+function inOrderOfTails(inodes: InodeTable): Uint32Array {
+  const keys = new Float64Array(inodes.length);
+  let last = 0;
+  for (let index = 0; index < keys.length; index++) {
+    const content = inodes.content(index);
+    if (content instanceof FileData) last = content.ordinal;
+    keys[index] = last * keys.length + index;
+  }
+  // Numbers alone are sorted natively, without a call for each comparison.
+  return Uint32Array.from(keys.sort(), (key) => key % keys.length);
 }
 
 /** The content that is in the image and can stay where it is. */
-function contentInPlace(inode: Inode): FileData | undefined {
-  if (inode.node.type !== 'file' || inode.inlineSize !== restOf(inode)) return undefined;
-  return inode.node.data;
+function contentInPlace(inodes: InodeTable, index: number): FileData | undefined {
+  const content = inodes.content(index);
+  return content instanceof FileData && inodes.inlineSize(index) === content.tailLength ? content : undefined;
 }
 
 /** Places what is not in the image yet, from `firstBlock` on. Returns how many blocks that are. */
-function placeContents(inodes: readonly Inode[], firstBlock: number): number {
+function placeContents(inodes: InodeTable, order: Uint32Array, firstBlock: number): number {
   let next = firstBlock;
-  for (const inode of inodes) {
-    const data = contentInPlace(inode);
+  for (const index of order) {
+    const data = contentInPlace(inodes, index);
+    const blocks = inodes.blocks(index);
     if (data !== undefined) {
-      inode.firstBlock = data.block;
-    } else if (inode.blocks > 0) {
-      inode.firstBlock = next;
-      next += inode.blocks;
+      inodes.setFirstBlock(index, data.block);
+    } else if (blocks > 0) {
+      inodes.setFirstBlock(index, next);
+      next += blocks;
     }
   }
   return next - firstBlock;
 }
 
-async function writeInodes(inodes: readonly Inode[], output: Output, tails: TailReader): Promise<void> {
+async function writeInodes(
+  inodes: InodeTable,
+  order: Uint32Array,
+  time: CommonTime,
+  output: Output,
+  tails: TailReader,
+): Promise<void> {
   const open = new Map<number, Buffer>();
   const spare: Buffer[] = [];
   let written = 0;
@@ -185,51 +185,70 @@ async function writeInodes(inodes: readonly Inode[], output: Output, tails: Tail
       if (spare.length < OPEN_BLOCKS) spare.push(block);
     }
   };
-  for (const inode of inodes) {
-    const position = inode.nid * SLOT_SIZE;
+  for (const index of order) {
+    const position = inodes.nid(index) * SLOT_SIZE;
     const offset = position % BLOCK_SIZE;
     const block = (position - offset) / BLOCK_SIZE;
-    const count = blocksFor(offset + inode.headSize + inode.inlineSize);
+    const headSize = inodes.headSize(index);
+    const inlineSize = inodes.inlineSize(index);
+    const count = blocksFor(offset + headSize + inlineSize);
     let target = open.get(block);
     if (target === undefined) {
       target = (count === 1 ? spare.pop()?.fill(0) : undefined) ?? Buffer.alloc(count * BLOCK_SIZE);
-      for (let index = 0; index < count; index++) {
-        open.set(block + index, target.subarray(index * BLOCK_SIZE, (index + 1) * BLOCK_SIZE));
+      for (let part = 0; part < count; part++) {
+        open.set(block + part, target.subarray(part * BLOCK_SIZE, (part + 1) * BLOCK_SIZE));
       }
     }
-    inode.encodeHead(target, offset);
-    if (inode.inlineSize > 0) await encodeRest(inode, target, offset + inode.headSize, tails);
+    encodeInode(inodes, index, time, target, offset);
+    if (inlineSize > 0) {
+      const pause = encodeRest(inodes, index, target, offset + headSize, tails);
+      if (pause !== undefined) await pause;
+    }
     end = Math.max(end, block + count);
     if (written < end - OPEN_BLOCKS) await writeUpTo(end - OPEN_BLOCKS);
   }
   await writeUpTo(end);
 }
 
-async function encodeRest(inode: Inode, target: Buffer, offset: number, tails: TailReader): Promise<void> {
-  const { node, directory } = inode;
-  if (node.type === 'symlink') target.write(node.target, offset, 'latin1');
-  directory?.encodeBlock(inode.blocks, target, offset);
-  if (node.type === 'file' && node.data !== undefined) {
-    const loading = tails.load(node.data.tailOffset, node.data.tailLength);
-    if (loading !== undefined) await loading;
-    tails.copy(node.data.tailOffset, node.data.tailLength, target, offset);
-  }
+function encodeRest(
+  inodes: InodeTable,
+  index: number,
+  target: Buffer,
+  offset: number,
+  tails: TailReader,
+): Promise<void> | undefined {
+  const content = inodes.content(index);
+  if (typeof content === 'string') target.write(content, offset, 'latin1');
+  if (content instanceof DirectoryBlocks) content.encodeBlock(inodes.blocks(index), target, offset, inodes.nid);
+  if (!(content instanceof FileData)) return undefined;
+  const { tailOffset, tailLength } = content;
+  const copyTail = () => tails.copy(tailOffset, tailLength, target, offset);
+  const loading = tails.load(tailOffset, tailLength);
+  if (loading !== undefined) return loading.then(copyTail);
+  copyTail();
+  return undefined;
 }
 
 /** Writes the blocks of a content that is not in the image yet. */
-async function writeContent(inode: Inode, output: Output, options: MetadataOptions): Promise<void> {
-  const { node, directory } = inode;
-  if (node.type === 'symlink') {
-    await output.write(Buffer.from(node.target, 'latin1'));
-  } else if (directory !== undefined) {
-    for (let index = 0; index < inode.blocks; index++) {
+async function writeContent(
+  inodes: InodeTable,
+  index: number,
+  output: Output,
+  options: MetadataOptions,
+): Promise<void> {
+  const content = inodes.content(index);
+  if (typeof content === 'string') {
+    await output.write(Buffer.from(content, 'latin1'));
+  } else if (content instanceof DirectoryBlocks) {
+    const blocks = inodes.blocks(index);
+    for (let number = 0; number < blocks; number++) {
       const block = Buffer.alloc(BLOCK_SIZE);
-      directory.encodeBlock(index, block, 0);
+      content.encodeBlock(number, block, 0, inodes.nid);
       await output.write(block);
     }
-  } else if (node.type === 'file' && node.data !== undefined) {
+  } else if (content instanceof FileData) {
     // Its extended attributes are so large that they leave no room for its rest.
-    const { block, blocks, tailOffset, tailLength } = node.data;
+    const { block, blocks, tailOffset, tailLength } = content;
     await copy(options.imageHandle, block * BLOCK_SIZE, blocks * BLOCK_SIZE, output);
     await copy(options.tailsHandle, tailOffset, tailLength, output);
   }

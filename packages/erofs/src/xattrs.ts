@@ -51,6 +51,7 @@ export class XattrTable {
 
   /** Takes the attributes of one inode. */
   add(xattrs: Iterable<readonly [name: ByteString, value: Uint8Array]>, fail: Fail): AttributeList {
+    if (Array.isArray(xattrs) && xattrs.length === 0) return NO_ATTRIBUTES;
     const names = new Set<string>();
     const list: Attribute[] = [];
     for (const [name, value] of xattrs) {

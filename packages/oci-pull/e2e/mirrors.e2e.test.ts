@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ImageStore, pullImage } from '../src/index.ts';
+import {
+  ImageStore,
+  type PullProgress,
+  type PullToErofsOptions,
+  pullArtifact,
+  pullImage,
+  pullToErofs,
+  type UnpackProgress,
+} from '../src/index.ts';
 import { buildImage, pushLayout, type RegistryServer, startRegistry, writeImageLayout } from '../src/testing/index.ts';
 import { forwardTo, type Handler, serveImage, startHttpServer } from './http-server.ts';
 
@@ -93,6 +101,33 @@ describe('a mirror', () => {
     // The first was not asked again, the second and the registry were asked for the rest alone.
     expect(first.requests.filter(({ path }) => path.endsWith(layer))).toHaveLength(1);
     expect(second.requests.map(({ headers }) => headers.range)).toEqual([`bytes=${from}-`]);
+  });
+
+  describe.each<[string, (options: PullToErofsOptions, name: string) => Promise<{ digest: string }>]>([
+    ['a plain pull', async (options, name) => await pullImage(name, options)],
+    ['a pull that unpacks on the way', async (options, name) => (await pullToErofs(name, options)).image],
+    [
+      'the pull of an artifact',
+      async ({ store, registries, onProgress }, name) => await pullArtifact(name, { store, registries, onProgress }),
+    ],
+  ])('of the right number of wrong bytes: %s', (_, pull) => {
+    const bytes = image.layers[0]?.bytes ?? noise;
+    test.each([
+      ['all wrong', Buffer.alloc(bytes.length, 7)],
+      ['wrong at the end alone', Buffer.concat([bytes.subarray(0, -2000), Buffer.alloc(2000, 7)])],
+    ])('%s, are had from the registry', async (_, wrong) => {
+      await using liar = await startHttpServer(async (request, response, path) => {
+        if (!path.endsWith(layer)) return await forwardTo(registry.host)(request, response, path);
+        response.writeHead(200, { 'content-length': wrong.length }).end(wrong);
+      });
+      const faults: PullProgress[] = [];
+      const onProgress = (event: PullProgress | UnpackProgress) => void (event.type === 'fault' && faults.push(event));
+      const options = { store, platform, onProgress, ...withMirrors(registry.host, liar.host) };
+      expect((await pull(options, `${registry.host}/team/app:1`)).digest).toBe(image.manifest.digest);
+      expect(bytes.equals(await readFile(store.blobPath(layer)))).toBe(true);
+      expect(liar.requests.filter(({ path }) => path.endsWith(layer))).toHaveLength(1);
+      expect(faults).toMatchObject([{ digest: layer, place: 'mirror' }]);
+    });
   });
 
   test('that trickles is left for the next', async () => {

@@ -109,6 +109,12 @@ class ArchiveSource implements ImageSource {
     return { start: offset, content: contentOfFile(path).read(offset, size) };
   }
 
+  /** Files were spooled into the store's directory, and summed up on the way. */
+  verifiedFile({ digest, size }: Descriptor): string | undefined {
+    const file = this.#archive.findDigest(digest);
+    return file?.size === size ? file.path : undefined;
+  }
+
   #file({ digest }: Descriptor): SpooledFile {
     return this.#archive.findDigest(digest) ?? this.#archive.require(blobName(digest));
   }

@@ -1,7 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { systemErrorCode } from './errors.ts';
-
-const pieceSize = 256 * 1024;
+import { takePiece } from './piece-pool.ts';
 
 /**
  * A blob that is being written to disk, for readers that do not wait for its end. The writer is never slowed down by a
@@ -57,9 +56,15 @@ export class ArrivingBlob {
         const available = this.#bytes - offset;
         if (available > 0) {
           file ??= await this.#open();
-          const piece = Buffer.allocUnsafe(Math.min(pieceSize, available));
-          const { bytesRead } = await file.read(piece, 0, piece.length, offset);
+          const piece = takePiece();
+          const read = await file?.read(piece, 0, Math.min(piece.length, available), offset);
+          const bytesRead = read?.bytesRead ?? 0;
           signal.throwIfAborted();
+          if (bytesRead === 0 && this.#state !== 'complete') {
+            // The writer threw away what was wrong, and is about to fail or has begun anew.
+            await change;
+            continue;
+          }
           if (bytesRead === 0) throw new Error(`${this.#paths[0]} became shorter while it was read`);
           offset += bytesRead;
           yield piece.subarray(0, bytesRead);
@@ -74,7 +79,8 @@ export class ArrivingBlob {
     }
   }
 
-  async #open(): Promise<FileHandle> {
+  /** @returns undefined if the writer has just thrown away what was there. */
+  async #open(): Promise<FileHandle | undefined> {
     let missing: unknown;
     for (const path of this.#paths) {
       try {
@@ -84,6 +90,7 @@ export class ArrivingBlob {
         missing = error;
       }
     }
+    if (this.#state !== 'complete') return undefined;
     throw missing;
   }
 

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BlobTier } from './blob-tier.ts';
-import { copyImage } from './copy-image.ts';
+import { type CopyOptions, copyImage } from './copy-image.ts';
 import { splitDigest } from './digest.ts';
 import { ImageStore } from './image-store.ts';
 import { LayoutSource } from './layout-source.ts';
 import type { StoredImage } from './stored-image.ts';
 import { writeImageLayout } from './testing/image-layout.ts';
+import { unpackImage, unpackLayers } from './unpack-image.ts';
 import { verifyStore } from './verify-store.ts';
 
 /** A tier on a disk that several stores share. */
@@ -53,12 +54,15 @@ afterEach(() => {
 
 const layers = [{ content: [{ path: 'a', content: 'a'.repeat(5000) }] }, { content: [{ path: 'b' }] }];
 
-async function copyWith(tiers: readonly BlobTier[]): Promise<{ image: StoredImage; store: ImageStore }> {
+async function copyWith(
+  tiers: readonly BlobTier[],
+  more: Partial<CopyOptions> = {},
+): Promise<{ image: StoredImage; store: ImageStore }> {
   const layout = join(directory, 'layout');
   if (!existsSync(layout)) await writeImageLayout(layout, { name: 'a', images: [{ architecture: 'amd64', layers }] });
   const store = await ImageStore.open(mkdtempSync(join(directory, 'store-')));
   const platform = { os: 'linux', architecture: 'amd64' };
-  const options = { store, name: 'a', origin: 'example.com/a:1', platform, tiers };
+  const options = { store, name: 'a', origin: 'example.com/a:1', platform, tiers, ...more };
   return { image: await copyImage(new LayoutSource(layout, 'a'), options), store };
 }
 
@@ -85,4 +89,22 @@ test.each(['wrong', 'short', 'failing'])('a tier that is %s is passed over', asy
   const { store } = await copyWith([tier]);
   expect(await verifyStore(store)).toMatchObject({ damaged: [], missing: [] });
   expect(readdirSync(join(store.directory, 'partial'))).toEqual([]);
+});
+
+test('wrong bytes of a tier that were unpacked already are unpacked anew from the origin, and the fault is told', async () => {
+  const { image } = await copyWith([tier]);
+  for (const layer of image.layers) writeFileSync(tier.path(layer), Buffer.alloc(layer.size));
+  const faults: string[] = [];
+  const unpacked = join(directory, 'unpacked');
+  const { store } = await copyWith([tier], {
+    onProgress: (event) => event.type === 'fault' && faults.push(event.place),
+    readLayers: async (arriving, open, signal) => {
+      await unpackLayers(arriving, open, { directory: unpacked, signal });
+    },
+  });
+  expect(faults).toContain('tier');
+  expect(await verifyStore(store)).toMatchObject({ damaged: [], missing: [] });
+  const { rootfs, existed } = await unpackImage(image, { store, directory: unpacked });
+  expect(existed).toBe(true);
+  expect(readFileSync(join(rootfs, 'a'), 'utf8')).toBe('a'.repeat(5000));
 });

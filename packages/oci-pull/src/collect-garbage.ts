@@ -1,5 +1,5 @@
 import { readFile, rename, stat, unlink } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Digest, isDigest, splitDigest } from './digest.ts';
 import { erofsDirectory } from './erofs-image.ts';
 import { systemErrorCode } from './errors.ts';
@@ -7,9 +7,10 @@ import type { ImageStore } from './image-store.ts';
 import { leasedDigests, storeLock } from './leases.ts';
 import { removeAbandonedDrafts, withLockFile } from './lock-file.ts';
 import { maximumManifestSize } from './manifest.ts';
+import { readPins } from './pins.ts';
 import { removeTree } from './remove-tree.ts';
 import { abandonedStagingPaths, listDirectory, newStagingPath } from './staging.ts';
-import { listBlobs } from './verify-store.ts';
+import { listBlobs, listErofsImages } from './verify-store.ts';
 
 export interface GarbageOptions {
   /** Digests of manifests that containers use. They are kept, with all that belongs to them. Default: none. */
@@ -28,7 +29,7 @@ export interface CollectedGarbage {
 }
 
 /**
- * Removes what no recorded image, no lease of a living process and nothing in `inUse` needs: blobs, what broken pulls
+ * Removes what no recorded image, no pin, no lease of a living process and nothing in `inUse` needs: blobs, what broken pulls
  * left, EROFS images and unpacked directories. Pulls may run at the same time, in any process.
  */
 export async function collectGarbage(store: ImageStore, options: GarbageOptions = {}): Promise<CollectedGarbage> {
@@ -61,12 +62,13 @@ class Collector {
     this.#store = store;
   }
 
-  /** Everything that can be reached from the index, leases and containers. */
+  /** Everything that can be reached from the index, pins, leases and containers. */
   async mark(inUse: readonly Digest[]): Promise<Set<Digest>> {
     const { directory } = this.#store;
     const waiting = [
       ...inUse,
       ...(await leasedDigests(directory)),
+      ...(await readPins(directory)).flatMap(({ digests }) => digests),
       ...(await readDigests(join(directory, 'index.json'))),
     ];
     const kept = new Set<Digest>();
@@ -94,13 +96,8 @@ class Collector {
   }
 
   async sweepErofsImages(kept: ReadonlySet<Digest>): Promise<void> {
-    for (const algorithm of ['sha256', 'sha512']) {
-      const directory = join(erofsDirectory(this.#store.directory), algorithm);
-      for (const name of await listDirectory(directory)) {
-        const digest = `${algorithm}:${basename(name, '.erofs')}`;
-        if (!name.endsWith('.erofs') || !isDigest(digest) || kept.has(digest)) continue;
-        if (await this.#remove(join(directory, name))) this.collected.erofsImages++;
-      }
+    for (const { digest, path } of await listErofsImages(this.#store)) {
+      if (!kept.has(digest) && (await this.#remove(path))) this.collected.erofsImages++;
     }
   }
 

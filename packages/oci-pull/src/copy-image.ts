@@ -35,8 +35,45 @@ export type ReadLayers = (image: StoredImage, open: OpenLayer, signal: AbortSign
 
 const parallelLayers = 3;
 
-/** Copies an image from a source into a store. When anything fails, nothing is recorded and nothing is left half-done. */
+/** How often all is begun anew when bytes were wrong that somebody had read already. */
+const maximumAttempts = 8;
+
+/**
+ * Copies an image from a source into a store. When anything fails, nothing is recorded and nothing is left half-done.
+ * Bytes that were wrong are had from another place, if they came from a tier, a mirror or an earlier pull.
+ */
 export async function copyImage(source: ImageSource, options: CopyOptions): Promise<StoredImage> {
+  let tiers = options.tiers ?? [];
+  for (let attempt = 1; ; attempt++) {
+    const doubts: Doubts = new Map();
+    try {
+      return await copyOnce(source, { ...options, tiers }, doubts);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (attempt === maximumAttempts || !isContentFault(error)) throw error;
+      const replaceable = [...doubts].filter(([digest, from]) => {
+        const isMirrored = source.distrust?.(digest) === true;
+        const place = typeof from === 'object' ? 'tier' : isMirrored ? 'mirror' : undefined;
+        if (place !== undefined) options.onProgress?.({ type: 'fault', digest, place, error });
+        return place !== undefined || from === 'earlier pull';
+      });
+      if (replaceable.length === 0) throw error;
+      for (const [digest] of replaceable) await options.store.dropPartialBlob(digest, options.signal);
+      tiers = tiers.filter((tier) => !replaceable.some(([, from]) => from === tier));
+    }
+  }
+}
+
+/** Where the bytes of blobs come from that are not verified yet, though they may have been read. */
+type Doubts = Map<Digest, BlobTier | 'earlier pull' | 'source'>;
+
+/** Errors that wrong bytes can lead to. */
+function isContentFault(error: unknown): boolean {
+  const reasons = ['DIGEST_MISMATCH', 'SIZE_MISMATCH', 'CORRUPT_LAYER', 'UNSAFE_PATH', 'LIMIT_EXCEEDED'];
+  return error instanceof OciError && reasons.includes(error.reason);
+}
+
+async function copyOnce(source: ImageSource, options: CopyOptions, doubts: Doubts): Promise<StoredImage> {
   const { store, name, origin, platform } = options;
   const { signal = new AbortController().signal } = options;
   signal.throwIfAborted();
@@ -66,7 +103,7 @@ export async function copyImage(source: ImageSource, options: CopyOptions): Prom
   const layers = distinct(chosen.manifest.layers).map((layer) => new ArrivingLayer(layer, store));
   await using _lease = await store.lease([image.digest, image.manifest.config.digest, ...layers.map(digestOf)], signal);
   const work = [
-    (both: AbortSignal) => copyLayers(source, layers, options, both),
+    (both: AbortSignal) => copyLayers(source, layers, options, doubts, both),
     async (both: AbortSignal) => await options.readLayers?.(image, opener(layers, store), both),
   ];
   await inParallel(work, work.length, signal, (run, both) => run(both));
@@ -101,6 +138,7 @@ async function copyLayers(
   source: ImageSource,
   layers: readonly ArrivingLayer[],
   options: CopyOptions,
+  doubts: Doubts,
   signal: AbortSignal,
 ): Promise<void> {
   for (const { descriptor } of layers) {
@@ -108,7 +146,9 @@ async function copyLayers(
     options.onProgress?.({ type: 'blob', digest, bytes: 0, total, rate: 0, state: 'waiting' });
   }
   try {
-    await inParallel(layers, parallelLayers, signal, (layer, either) => copyLayer(source, layer, options, either));
+    await inParallel(layers, parallelLayers, signal, (layer, either) =>
+      copyLayer(source, layer, options, doubts, either),
+    );
   } catch (error) {
     for (const { blob } of layers) blob.fail(error);
     throw error;
@@ -119,6 +159,7 @@ async function copyLayer(
   source: ImageSource,
   { descriptor, blob }: ArrivingLayer,
   { store, tiers = [], onProgress }: CopyOptions,
+  doubts: Doubts,
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
@@ -129,6 +170,13 @@ async function copyLayer(
   if (await store.hasBlob(descriptor)) {
     blob.complete(total);
     report('exists', total);
+    return;
+  }
+  const file = source.verifiedFile?.(descriptor);
+  if (file !== undefined) {
+    await store.adoptBlob(digest, file);
+    blob.complete(total);
+    report('done', total);
     return;
   }
   report('downloading', 0);
@@ -144,9 +192,11 @@ async function copyLayer(
   const origin: BlobOrigin = async (offset) => {
     const opened = await source.openBlob(descriptor, { offset, signal });
     isContinued = opened.start > 0;
+    doubts.set(digest, isContinued ? 'earlier pull' : 'source');
     return opened;
   };
-  if (!(await arriveFromTier(tiers, descriptor, blob, arrive, signal))) {
+  const onFault = (error: unknown) => onProgress?.({ type: 'fault', digest, place: 'tier', error });
+  if (!(await arriveFromTier(tiers, descriptor, blob, arrive, doubts, onFault, signal))) {
     try {
       await arrive(origin);
     } catch (error) {
@@ -154,8 +204,9 @@ async function copyLayer(
       if (!isContinued || !isMismatch(error) || blob.wasRead) throw error;
       await arrive(origin);
     }
-    for (const tier of tiers) await offer(tier, descriptor, store, signal);
+    for (const tier of tiers) await offer(tier, descriptor, store, onFault, signal);
   }
+  doubts.delete(digest);
   blob.complete(total);
   report('done', total);
 }
@@ -166,11 +217,14 @@ async function arriveFromTier(
   descriptor: Descriptor,
   blob: ArrivingBlob,
   arrive: (open: BlobOrigin) => Promise<void>,
+  doubts: Doubts,
+  onFault: (error: unknown) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
   for (const tier of tiers) {
     try {
       if (!(await tier.has(descriptor, { signal }))) continue;
+      doubts.set(descriptor.digest, tier);
       await arrive((offset) => tier.open(descriptor, { offset, signal }));
       return true;
     } catch (error) {
@@ -178,16 +232,24 @@ async function arriveFromTier(
       // Whoever reads along has been given bytes that were wrong, and nobody can take them back.
       if (isMismatch(error) && blob.wasRead) throw error;
       if (error instanceof OciError && error.reason === 'STORE_FAILED') throw error;
+      onFault(error);
     }
   }
   return false;
 }
 
-async function offer(tier: BlobTier, descriptor: Descriptor, store: ImageStore, signal: AbortSignal): Promise<void> {
+async function offer(
+  tier: BlobTier,
+  descriptor: Descriptor,
+  store: ImageStore,
+  onFault: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await tier.put?.(descriptor, store.openBlob(descriptor.digest), { signal });
-  } catch {
+  } catch (error) {
     signal.throwIfAborted();
+    onFault(error);
   }
 }
 

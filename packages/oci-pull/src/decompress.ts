@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { messageOf, systemErrorCode } from './errors.ts';
+import { returnPiece } from './piece-pool.ts';
+import { releaseBuffer } from './release-buffer.ts';
 
 /** Thrown for compressed data that cannot be read to its end. */
 export class DecompressionError extends Error {
@@ -66,7 +68,8 @@ async function* decodeOnce(decoder: Decoder, input: Input): AsyncGenerator<Uint8
   try {
     for await (const chunk of decoder) {
       yield chunk;
-      release(chunk);
+      // A decoder goes on to another buffer when it has filled one to its end.
+      releaseBuffer(chunk);
     }
   } catch (error) {
     const damaged = /^(Z|ZSTD)_/.test(systemErrorCode(error) ?? '');
@@ -78,18 +81,9 @@ async function* decodeOnce(decoder: Decoder, input: Input): AsyncGenerator<Uint8
   for (const chunk of fed.beyond(decoder.bytesWritten)) input.unread(chunk);
 }
 
-/**
- * Frees a decoder's buffer that everybody is through with. The collector would do so too, but not before tens of
- * megabytes have gathered. A decoder goes on to another buffer when it has filled one to its end.
- */
-function release({ buffer, byteOffset, byteLength }: Uint8Array): void {
-  const isFull = buffer.byteLength === chunkSize && byteOffset + byteLength === chunkSize;
-  if (isFull && buffer instanceof ArrayBuffer) buffer.transfer(0);
-}
-
 /** What a decoder was given and may not have consumed yet. */
 class FedChunks {
-  #chunks: Uint8Array[] = [];
+  readonly #chunks: Uint8Array[] = [];
   #end = 0;
 
   /** @param consumed Bytes that the decoder is through with: they are forgotten. */
@@ -99,7 +93,8 @@ class FedChunks {
       start += length;
       return start > consumed;
     });
-    this.#chunks = [...(kept < 0 ? [] : this.#chunks.slice(kept)), chunk];
+    for (const done of this.#chunks.splice(0, kept < 0 ? this.#chunks.length : kept)) returnPiece(done);
+    this.#chunks.push(chunk);
     this.#end += chunk.length;
   }
 

@@ -28,7 +28,10 @@ export class ErofsContents implements ContentSink {
     if (data !== undefined) this.#writer.discard(data);
   }
 
-  /** The root for the writer, to be gone through once. Inodes of several names become one node. */
+  /**
+   * The root for the writer, to be gone through once: the tree is emptied on the way. Inodes of several names become one
+   * node.
+   */
   nodes(tree: FlattenedTree): DirectoryNode {
     const linked = new Map<LeafInode, ErofsNode>();
     const directory = ({ metadata, children }: TreeDirectory): DirectoryNode => {
@@ -37,6 +40,7 @@ export class ErofsContents implements ContentSink {
     // Made while the writer goes through them, so that the tree is not there twice.
     function* entries(children: TreeDirectory['children']): Generator<[ByteString, ErofsNode]> {
       for (const [name, inode] of children) yield [name, node(inode)];
+      children.clear();
     }
     const node = (inode: TreeInode): ErofsNode => {
       if (inode.type === 'directory') return directory(inode);

@@ -45,12 +45,18 @@ export async function flattenLayers(
   let merged = 0;
   let next = 0;
 
-  const mergeWhatIsReady = () => {
+  let isMerging = false;
+  const mergeWhatIsReady = async () => {
+    // Whoever merges already goes on with what is ready by then.
+    if (isMerging) return;
+    isMerging = true;
     for (let layer = waiting.get(merged); layer !== undefined; layer = waiting.get(merged)) {
       const digest = image.layers[merged]?.digest ?? image.digest;
       waiting.delete(merged++);
-      tree.add(layer, (error, path) => layerError(error, path, { image: image.reference, layer: digest }));
+      await tree.add(layer, (error, path) => layerError(error, path, { image: image.reference, layer: digest }));
+      signal.throwIfAborted();
     }
+    isMerging = false;
   };
   const work = async () => {
     for (let index = next++; index < count; index = next++) {
@@ -63,7 +69,7 @@ export async function flattenLayers(
       report('unpacking');
       const context = { sink, budget, signal, image: image.reference, layer: digest };
       waiting.set(index, await readLayer(open(layer, signal), diffId, context));
-      mergeWhatIsReady();
+      await mergeWhatIsReady();
       report('done');
     }
   };

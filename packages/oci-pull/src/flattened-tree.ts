@@ -1,5 +1,6 @@
 import type { ByteString } from './byte-string.ts';
 import type { FileInode, InodeMetadata, LayerContents, LayerEntry, LeafInode } from './layer-contents.ts';
+import { Pacer } from './pacer.ts';
 import { checkPathLength, EntryError, entryComponents } from './rootfs-path.ts';
 import { noXattrs } from './tar-entry.ts';
 import type { UnpackBudget } from './unpack-budget.ts';
@@ -59,11 +60,12 @@ export class FlattenedTree {
 
   /**
    * Puts a layer above those that were added before. Its whiteouts come first, wherever they stand in the archive:
-   * they hide what lower layers have, nothing of their own.
+   * they hide what lower layers have, nothing of their own. One layer is added at a time.
    *
    * @param failure Gives the error to throw when an entry is at fault.
    */
-  add({ entries, whiteouts }: LayerContents, failure: EntryFailure): void {
+  async add({ entries, whiteouts }: LayerContents, failure: EntryFailure): Promise<void> {
+    const pacer = new Pacer();
     let path: ByteString = '';
     this.#resolved.clear();
     this.#fresh = new Set();
@@ -79,6 +81,8 @@ export class FlattenedTree {
       for (const entry of entries) {
         path = entry.path;
         this.#apply(entry);
+        const pause = pacer.step();
+        if (pause !== undefined) await pause;
       }
     } catch (error) {
       throw failure(error, path);

@@ -18,7 +18,10 @@ export interface OpenBlobOptions {
 export interface OpenedBlob {
   /** Where `content` begins: at the offset that was asked for, or at 0 if the source can only send the whole. */
   readonly start: number;
-  /** The bytes from `start` on, in order and without gaps; the source continues broken connections by itself. */
+  /**
+   * The bytes from `start` on, in order and without gaps; the source continues broken connections by itself. A chunk may
+   * become invalid when the next one is asked for.
+   */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -34,6 +37,17 @@ export interface ImageSource {
   readDocument(descriptor: Descriptor, kind: 'manifest' | 'blob', signal: AbortSignal): Promise<Uint8Array>;
   /** Opens a blob, from an offset if some of it is here already (left by a pull that was broken off). */
   openBlob(descriptor: Descriptor, options: OpenBlobOptions): Promise<OpenedBlob>;
+  /**
+   * A file of the blob's verified bytes in the store's own directory, which the store may move away instead of copying.
+   * Default: there is none.
+   */
+  verifiedFile?(descriptor: Descriptor): string | undefined;
+  /**
+   * Hears that the bytes of a blob were wrong, and asks those mirrors no more that sent any of them.
+   *
+   * @returns Whether there were any. Default: there are no mirrors.
+   */
+  distrust?(digest: Digest): boolean;
 }
 
 /** Recorded with each image, for the `source` option of `pullImage`. */

@@ -1,15 +1,17 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Digest, digestOf, splitDigest } from './digest.ts';
 import { messageOf, OciError, systemErrorCode } from './errors.ts';
 import { takeLease } from './leases.ts';
+import { withLockFile } from './lock-file.ts';
 import type { Descriptor } from './manifest.ts';
+import { type Pin, readPins, removePin, writePin } from './pins.ts';
 import { type Platform, platformRank } from './platform.ts';
 import { type BlobOrigin, receiveBlob, SourceFailure } from './receive-blob.ts';
 import { formatReference, type ImageReference, type ParseReferenceOptions, parseReference } from './reference.ts';
 import { removeTree } from './remove-tree.ts';
-import { abandonedStagingPaths } from './staging.ts';
+import { abandonedStagingPaths, syncDirectory } from './staging.ts';
 import { type ImageRecord, StoreIndex } from './store-index.ts';
 import type { StoredImage } from './stored-image.ts';
 
@@ -66,6 +68,27 @@ export class ImageStore {
     return await this.#disk(takeLease(this.directory, digests, signal));
   }
 
+  /**
+   * Keeps {@link collectGarbage} in every process from removing what has these digests, until {@link unpin}: also when
+   * this process has ended and the machine was started anew. For containers, whose images may lose their names.
+   *
+   * @param name Replaces an earlier pin of that name. Any text of 1 to 1024 characters.
+   * @param digests Of manifests, which keep all that belongs to them, or of blobs.
+   */
+  async pin(name: string, digests: readonly Digest[], signal?: AbortSignal): Promise<void> {
+    await this.#disk(writePin(this.directory, { name, digests }, signal));
+  }
+
+  /** Takes a pin out. @returns Whether there was one. */
+  async unpin(name: string, signal?: AbortSignal): Promise<boolean> {
+    return await this.#disk(removePin(this.directory, name, signal));
+  }
+
+  /** All pins, in no particular order. */
+  async pins(): Promise<Pin[]> {
+    return await this.#disk(readPins(this.directory));
+  }
+
   /** Tells whether a blob is there with its full length. Blobs were verified when they were written. */
   async hasBlob(descriptor: Pick<Descriptor, 'digest' | 'size'>): Promise<boolean> {
     try {
@@ -112,6 +135,36 @@ export class ImageStore {
       if (error instanceof SourceFailure) throw error.cause;
       throw systemErrorCode(error) === undefined ? error : storeError(this.directory, error);
     }
+  }
+
+  /**
+   * Takes a file for a blob by moving it here. Its content must be verified, and it must lie in the store's directory.
+   */
+  async adoptBlob(digest: Digest, path: string): Promise<void> {
+    const target = this.blobPath(digest);
+    const adopt = async () => {
+      await mkdir(dirname(target), { recursive: true });
+      const file = await open(path, 'r+');
+      try {
+        await file.chmod(0o644);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(path, target);
+      await syncDirectory(dirname(target));
+    };
+    await this.#disk(adopt());
+  }
+
+  /** Forgets what an earlier attempt left of a blob, because it may be wrong. */
+  async dropPartialBlob(digest: Digest, signal?: AbortSignal): Promise<void> {
+    const path = join(this.#partialDirectory, splitDigest(digest).hex);
+    const drop = async () => {
+      await mkdir(this.#partialDirectory, { recursive: true });
+      await withLockFile(`${path}.lock`, () => rm(path, { force: true }), signal);
+    };
+    await this.#disk(drop());
   }
 
   /** Reads a small blob into memory and verifies it again. */

@@ -13,6 +13,7 @@ export { ImageStore, type WriteBlobOptions } from './image-store.ts';
 export { type ImportArchiveOptions, importArchive } from './import-archive.ts';
 export { type ImportLayoutOptions, importLayout } from './import-layout.ts';
 export type { ArtifactLayer, ArtifactManifest, Descriptor, ImageManifest } from './manifest.ts';
+export type { Pin } from './pins.ts';
 export type { Platform } from './platform.ts';
 export type { PullProgress } from './progress.ts';
 export {

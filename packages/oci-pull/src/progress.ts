@@ -21,4 +21,11 @@ export type PullProgress =
       readonly rate: number;
       /** `exists`: it was in the store already. */
       readonly state: 'waiting' | 'downloading' | 'exists' | 'done';
+    }
+  | {
+      /** A tier failed, or a tier or mirror sent wrong bytes. The blob is had from the next place. */
+      readonly type: 'fault';
+      readonly digest: Digest;
+      readonly place: 'tier' | 'mirror';
+      readonly error: unknown;
     };

@@ -1,6 +1,7 @@
 import { ByteRate } from './byte-rate.ts';
 import { chooseDocument } from './choose-manifest.ts';
 import type { Digest } from './digest.ts';
+import { OciError } from './errors.ts';
 import type { ImageSource } from './image-source.ts';
 import type { ImageStore } from './image-store.ts';
 import { inParallel } from './in-parallel.ts';
@@ -74,11 +75,25 @@ async function copyArtifact(
       onProgress?.({ type: 'blob', digest: name, bytes, total: size, rate: speed, state });
     };
     if (await store.hasBlob(blob)) return report('exists', blob.size);
-    let arrived = 0;
     const open = (offset: number) => source.openBlob(blob, { offset, signal: either });
-    for await (const chunk of store.receiveBlob(blob, open, either)) {
-      arrived += chunk.length;
-      report('downloading', arrived);
+    const arrive = async () => {
+      let arrived = 0;
+      for await (const chunk of store.receiveBlob(blob, open, either)) {
+        arrived += chunk.length;
+        report('downloading', arrived);
+      }
+    };
+    for (let isThere = false; !isThere; ) {
+      try {
+        await arrive();
+        isThere = true;
+      } catch (error) {
+        const { digest: name } = blob;
+        const isWrong = error instanceof OciError && ['DIGEST_MISMATCH', 'SIZE_MISMATCH'].includes(error.reason);
+        // Each turn leaves fewer mirrors.
+        if (!isWrong || source.distrust?.(name) !== true) throw error;
+        onProgress?.({ type: 'fault', digest: name, place: 'mirror', error });
+      }
     }
     report('done', blob.size);
   });

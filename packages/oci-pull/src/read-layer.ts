@@ -12,6 +12,7 @@ import {
   type Whiteout,
 } from './layer-contents.ts';
 import { layerError } from './layer-error.ts';
+import { Pacer } from './pacer.ts';
 import { checkSymlinkTarget, EntryError, entryComponents } from './rootfs-path.ts';
 import type { TarEntry } from './tar-entry.ts';
 import { TarReader } from './tar-reader.ts';
@@ -47,10 +48,12 @@ export async function readLayer(
 ): Promise<LayerContents> {
   const { budget, signal } = context;
   const hash = new DigestHash(splitDigest(diffId).algorithm);
-  const archive = metered(decompress(content), hash, budget);
+  const compressed = new CountedBytes(content);
+  const archive = metered(decompress(compressed), compressed, hash, budget);
   const reader = new TarReader(archive);
   const entries: LayerEntry[] = [];
   const whiteouts: Whiteout[] = [];
+  const pacer = new Pacer();
   let current: TarEntry | undefined;
   try {
     for (;;) {
@@ -60,6 +63,8 @@ export async function readLayer(
       if (current === undefined) break;
       signal.throwIfAborted();
       budget.spendEntry(current.path);
+      const pause = pacer.step();
+      if (pause !== undefined) await pause;
       const components = entryComponents(current.path);
       const whiteout = whiteoutOf(current.path, components);
       if (whiteout === undefined) entries.push(await readEntry(current, components, reader, context));
@@ -79,13 +84,33 @@ export async function readLayer(
   return { entries, whiteouts };
 }
 
+class CountedBytes implements AsyncIterable<Uint8Array> {
+  readonly #source: AsyncIterable<Uint8Array>;
+  count = 0;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of this.#source) {
+      this.count += chunk.length;
+      yield chunk;
+    }
+  }
+}
+
 async function* metered(
   source: AsyncIterable<Uint8Array>,
+  compressed: CountedBytes,
   hash: DigestHash,
   budget: UnpackBudget,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  let bytes = 0;
   for await (const chunk of source) {
     budget.spendBytes(chunk.length);
+    bytes += chunk.length;
+    budget.checkRatio(compressed.count, bytes);
     hash.update(chunk);
     yield chunk;
   }

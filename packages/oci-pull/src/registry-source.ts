@@ -8,6 +8,7 @@ import { pause } from './pause.ts';
 import { formatReference, type ImageReference } from './reference.ts';
 import { RegistryAccess } from './registry-access.ts';
 import type { RegistryOptions } from './registry-options.ts';
+import { releaseBuffer } from './release-buffer.ts';
 import { type DocumentResponse, RepositoryClient } from './repository-client.ts';
 import { retryDelay } from './retry.ts';
 import { repositoryScope } from './token-scope.ts';
@@ -36,6 +37,8 @@ export class RegistrySource implements ImageSource, AsyncDisposable {
   readonly #access: RegistryAccess;
   readonly #reference: ImageReference;
   readonly #places: readonly Place[];
+  /** Mirrors that sent bytes of a blob. */
+  readonly #senders = new Map<Digest, Set<Place>>();
 
   constructor(reference: ImageReference, options: RegistryOptions = {}) {
     this.#access = new RegistryAccess(reference.registry, options);
@@ -100,6 +103,17 @@ export class RegistrySource implements ImageSource, AsyncDisposable {
     return { start: opened.start, content: this.#content(opened, descriptor, signal) };
   }
 
+  distrust(digest: Digest): boolean {
+    const senders = this.#senders.get(digest) ?? [];
+    for (const place of senders) place.failed = true;
+    return this.#senders.delete(digest);
+  }
+
+  #remember(digest: Digest, place: Place): void {
+    const senders = this.#senders.get(digest) ?? new Set();
+    this.#senders.set(digest, senders.add(place));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#access[Symbol.asyncDispose]();
   }
@@ -140,8 +154,10 @@ export class RegistrySource implements ImageSource, AsyncDisposable {
           const fresh = chunk.subarray(Math.max(0, received - position));
           position += chunk.length;
           if (fresh.length === 0) continue;
+          if (current.place.isMirror) this.#remember(descriptor.digest, current.place);
           received += fresh.length;
           yield fresh;
+          releaseBuffer(chunk);
         }
         if (received >= descriptor.size || !current.place.isMirror) return;
       } catch (error) {

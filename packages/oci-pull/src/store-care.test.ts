@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectGarbage } from './collect-garbage.ts';
@@ -73,6 +74,25 @@ describe('a store is verified', () => {
     expect((await verifyStore(store)).missing).toEqual([{ image: 'a', digest: image.manifest.config.digest }]);
   });
 
+  test('with its EROFS images and unpacked directories, which are made anew', async () => {
+    const image = await add('a');
+    const unpacked = join(directory, 'unpacked');
+    const { path } = await erofsImage(image, { store });
+    const { rootfs } = await unpackImage(image, { store, directory: unpacked });
+    const options = { unpackedDirectories: [unpacked] };
+    const whole = { damagedErofsImages: [], damagedDirectories: [] };
+    expect(await verifyStore(store, options)).toMatchObject(whole);
+    truncateSync(path, 4096);
+    writeFileSync(join(rootfs, '..', 'unpacked.json'), '{"losses":');
+    const damage = { damagedErofsImages: [image.digest], damagedDirectories: [dirname(rootfs)] };
+    expect(await verifyStore(store, options)).toMatchObject(damage);
+    expect(await verifyStore(store, { ...options, quarantine: true })).toMatchObject(damage);
+    expect(existsSync(path) || existsSync(rootfs)).toBe(false);
+    expect(await erofsImage(image, { store })).toMatchObject({ existed: false });
+    expect(await unpackImage(image, { store, directory: unpacked })).toMatchObject({ existed: false });
+    expect(await verifyStore(store, options)).toMatchObject(whole);
+  });
+
   test('until the caller gives up', async () => {
     await add('a');
     const signal = AbortSignal.abort(new Error('enough'));
@@ -116,6 +136,25 @@ describe('garbage is collected', () => {
     }
     expect(await collectGarbage(store)).toMatchObject({ blobs: 4, erofsImages: 1 });
     expect(blobsIn(store)).toEqual([]);
+  });
+
+  test('nor what is pinned, also by a process that has ended, until the pin is taken out', async () => {
+    const image = await add('a');
+    await store.remove('a');
+    const program = `const { ImageStore } = await import(process.argv[1]);
+      const store = await ImageStore.open(process.argv[2]);
+      await store.pin('web/1', [process.argv[3]]);`;
+    const source = join(import.meta.dirname, 'image-store.ts');
+    execFileSync(process.execPath, ['--input-type=module', '-e', program, source, store.directory, image.digest]);
+    expect(await store.pins()).toEqual([{ name: 'web/1', digests: [image.digest] }]);
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 0 });
+    await store.pin('web/1', []);
+    await store.pin('other', [image.digest]);
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 0 });
+    expect(await store.unpin('other')).toBe(true);
+    expect(await store.unpin('other')).toBe(false);
+    expect(await collectGarbage(store)).toMatchObject({ blobs: 4 });
+    await expect(store.pin('', [])).rejects.toMatchObject({ reason: 'INVALID_REFERENCE' });
   });
 
   test('a lease of a process that died counts no more', async () => {

@@ -99,7 +99,7 @@ async function findUnpacked(target: string, digest: Digest): Promise<UnpackedIma
 }
 
 /** What was lost when a complete directory was unpacked; undefined if there is none. */
-async function readLosses(target: string): Promise<UnpackLosses | undefined> {
+export async function readLosses(target: string): Promise<UnpackLosses | undefined> {
   const path = join(target, 'unpacked.json');
   try {
     const losses = JsonDocument.parse(await readFile(path), path, 'UNPACK_FAILED').document('losses');

@@ -1,16 +1,25 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { imageFault } from '@zlayer/erofs';
 import { type Digest, DigestHash, isDigest } from './digest.ts';
+import { erofsDirectory } from './erofs-image.ts';
 import { OciError, systemErrorCode } from './errors.ts';
 import type { ImageStore } from './image-store.ts';
 import { parseArtifact } from './manifest.ts';
+import { removeTree } from './remove-tree.ts';
 import { listDirectory, newStagingPath } from './staging.ts';
+import { readLosses } from './unpack-image.ts';
 
 export interface VerifyOptions {
-  /** Moves damaged blobs to `quarantine/` in the store, so that the next pull fetches them again. Default: false. */
+  /**
+   * Moves damaged blobs to `quarantine/` in the store, so that the next pull fetches them again, and removes damaged EROFS
+   * images and unpacked directories, which are made anew when they are wanted. Default: false.
+   */
   quarantine?: boolean | undefined;
+  /** Directories of unpacked images (`directory` of `unpackImage`) to look into. Default: none. */
+  unpackedDirectories?: readonly string[] | undefined;
   signal?: AbortSignal | undefined;
   /** Hears of each blob, after it was read. */
   onProgress?: ((progress: { readonly digest: Digest; readonly isDamaged: boolean }) => void) | undefined;
@@ -24,6 +33,10 @@ export interface StoreReport {
   readonly damaged: readonly Digest[];
   /** Blobs that a recorded image needs and that are not there, or are damaged. */
   readonly missing: readonly { readonly image: string; readonly digest: Digest }[];
+  /** Manifest digests of EROFS images that are cut off or have a damaged superblock. Their contents are not read. */
+  readonly damagedErofsImages: readonly Digest[];
+  /** Unpacked images without their root or a readable `unpacked.json`. Their files are not compared. */
+  readonly damagedDirectories: readonly string[];
 }
 
 /** Reads every blob of a store and compares it with its digest. Others may use the store meanwhile. */
@@ -46,7 +59,67 @@ export async function verifyStore(store: ImageStore, options: VerifyOptions = {}
     }
     onProgress?.({ digest, isDamaged });
   }
-  return { blobs, bytes, damaged, missing: await missingBlobs(store, new Set(damaged)) };
+  const damagedErofsImages = await faultyErofsImages(store, quarantine, signal);
+  const damagedDirectories = await faultyDirectories(options.unpackedDirectories ?? [], quarantine, signal);
+  const missing = await missingBlobs(store, new Set(damaged));
+  return { blobs, bytes, damaged, missing, damagedErofsImages, damagedDirectories };
+}
+
+async function faultyErofsImages(store: ImageStore, remove: boolean, signal?: AbortSignal): Promise<Digest[]> {
+  const faulty: Digest[] = [];
+  for (const { digest, path } of await listErofsImages(store)) {
+    signal?.throwIfAborted();
+    try {
+      if ((await imageFault(path)) === undefined) continue;
+      faulty.push(digest);
+      if (remove) await rm(path, { force: true });
+    } catch (cause) {
+      if (systemErrorCode(cause) === 'ENOENT') continue;
+      throw new OciError('STORE_FAILED', `The EROFS image ${path} cannot be read.`, { subject: digest, cause });
+    }
+  }
+  return faulty;
+}
+
+/** All EROFS images of a store, by the digests of their manifests. */
+export async function listErofsImages(store: ImageStore): Promise<{ digest: Digest; path: string }[]> {
+  const images: { digest: Digest; path: string }[] = [];
+  for (const algorithm of ['sha256', 'sha512']) {
+    const directory = join(erofsDirectory(store.directory), algorithm);
+    for (const name of (await listDirectory(directory)).sort()) {
+      const digest = `${algorithm}:${basename(name, '.erofs')}`;
+      if (name.endsWith('.erofs') && isDigest(digest)) images.push({ digest, path: join(directory, name) });
+    }
+  }
+  return images;
+}
+
+async function faultyDirectories(bases: readonly string[], remove: boolean, signal?: AbortSignal): Promise<string[]> {
+  const faulty: string[] = [];
+  for (const base of bases.map((each) => resolve(each))) {
+    for (const algorithm of ['sha256', 'sha512']) {
+      for (const hex of (await listDirectory(join(base, algorithm))).sort()) {
+        signal?.throwIfAborted();
+        const path = join(base, algorithm, hex);
+        if (!isDigest(`${algorithm}:${hex}`) || (await isUnpacked(path))) continue;
+        faulty.push(path);
+        if (!remove) continue;
+        const aside = await newStagingPath(join(base, 'staging'));
+        await rename(path, aside);
+        await removeTree(aside);
+      }
+    }
+  }
+  return faulty;
+}
+
+async function isUnpacked(path: string): Promise<boolean> {
+  try {
+    return (await readLosses(path)) !== undefined && (await lstat(join(path, 'rootfs'))).isDirectory();
+  } catch (error) {
+    if (error instanceof OciError || systemErrorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 /** All blobs of a store, whoever put them there. */
