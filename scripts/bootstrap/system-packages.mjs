@@ -15,7 +15,10 @@ export const REQUIREMENTS = {
   'vhost-device-vsock': ['vhost-device-vsock'],
   'musl-tools': ['musl-gcc'],
   'clang-16': ['clang-16'],
-  'libclang-rt-16-dev': ['/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a', '/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-aarch64.a'],
+  'libclang-rt-16-dev': [
+    '/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a',
+    '/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-aarch64.a',
+  ],
   'gcc-aarch64-linux-gnu': ['aarch64-linux-gnu-gcc'],
   'libc6-dev-arm64-cross': ['/usr/aarch64-linux-gnu/include/linux/vm_sockets.h'],
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox'],

@@ -7,7 +7,17 @@ export type PullProgress =
   /** The manifest for the platform is known, and how many bytes its layers have, compressed. */
   | { type: 'resolved'; digest: string; total: number }
   /** A blob got further: `bytes` of `total` are there; `exists` means that it was there before. */
-  | { type: 'blob'; digest: string; state: 'waiting' | 'downloading' | 'exists' | 'done'; bytes: number; total: number }
+  | {
+      type: 'blob';
+      digest: string;
+      state: 'waiting' | 'downloading' | 'exists' | 'done';
+      bytes: number;
+      total: number;
+      /** Bytes a second, where the runtime measures it. */
+      rate?: number | undefined;
+    }
+  /** A mirror or another place before the registry failed for a blob, which is had from the next one. */
+  | { type: 'fault'; digest: string; place: string; error: unknown }
   /** The image's layers are being laid out as a root file system. */
   | { type: 'unpacking'; digest: string };
 
