@@ -3,7 +3,9 @@
 #include "archive_work.h"
 #include "container.h"
 #include "files.h"
+#include "launch.h"
 #include "spec.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,12 +46,12 @@ static int at_once;
 static noreturn void work(int fd, int namespace, const struct task *task) {
   static struct channel channel;
   channel.fd = CHANNEL_FD;
-  for (int signum = 1; signum < NSIG; signum++) signal(signum, SIG_DFL);
+  launch_default_signals();
   // Not the agent's own protection from the machine's lack of memory.
   file_write("/proc/self/oom_score_adj", "0");
   bool entered = setns(namespace, CLONE_NEWNS) == 0;
   const struct fault *failed = NULL;
-  if (!entered) failed = fault(FAILURE_KIND_INTERNAL, "cannot enter the container: %s", strerror(errno));
+  if (!entered) failed = fault(FAILURE_KIND_INTERNAL, "cannot enter the container: %m");
   if (dup3(fd, CHANNEL_FD, O_CLOEXEC) != CHANNEL_FD || syscall(SYS_close_range, CHANNEL_FD + 1, ~0U, 0) != 0) _exit(1);
   int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (failed == NULL) {
@@ -100,10 +102,6 @@ static void fail(struct archive *archive, const struct fault *reason) {
   loop_close(&archive->source);
   bytes_free(&archive->waiting);
   connection_resume(connection);
-}
-
-static struct slice text_slice(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
 }
 
 static void send_info(struct archive *archive, const struct channel_info *info) {
@@ -224,7 +222,7 @@ static const struct fault *start_worker(struct archive *archive, const struct ta
   int ends[2], namespace = container_mount_namespace();
   if (namespace < 0) return fault(FAILURE_KIND_CONFLICT, "no container has been started");
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-    return fault(failure_kind_of(errno), "cannot make a socket: %s", strerror(errno));
+    return fault_errno("cannot make a socket");
   }
   pid_t worker = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
   if (worker == 0) work(ends[1], namespace, task);

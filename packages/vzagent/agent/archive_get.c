@@ -1,11 +1,11 @@
 #include "archive_work.h"
 #include "inside.h"
 #include "tar.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
@@ -36,7 +36,7 @@ struct work {
 };
 
 static const struct fault *failure(const char *name) {
-  return fault(failure_kind_of(errno), "cannot read %s: %s", name, strerror(errno));
+  return fault_errno("cannot read %s", name);
 }
 
 // Where the path's last part lies, and how it is called. A path with a slash or a dot at its end means what a link
@@ -69,7 +69,7 @@ static const struct fault *find(int root, const char *wanted, struct place *plac
   if (!follow && !is_root) path[base - path] = '\0';
   place->parent = inside_open(root, path[0] == '\0' ? "/" : path, O_RDONLY | O_DIRECTORY);
   if (place->parent >= 0) return NULL;
-  return fault(failure_kind_of(errno), "%s: %s", wanted, strerror(errno));
+  return fault_errno("%s", wanted);
 }
 
 static bool read_link(int parent, const char *base, char target[PATH_MAX]) {
@@ -81,7 +81,7 @@ static bool read_link(int parent, const char *base, char target[PATH_MAX]) {
 static const struct fault *send_info(struct channel *channel, const struct place *place, const char *path) {
   static struct channel_info info;
   if (fstatat(place->parent, place->base, &info.stat, AT_SYMLINK_NOFOLLOW) != 0) {
-    return fault(failure_kind_of(errno), "%s: %s", path, strerror(errno));
+    return fault_errno("%s", path);
   }
   info.is_link = S_ISLNK(info.stat.st_mode);
   memcpy(info.name, place->name, sizeof info.name);
@@ -196,7 +196,7 @@ static const struct fault *send_entries(struct work *work, int fd, const char *n
   for (struct dirent *each; failed == NULL && (each = readdir(folder)) != NULL;) {
     char path[TAR_LONGEST_NAME];
     if (strcmp(each->d_name, ".") == 0 || strcmp(each->d_name, "..") == 0) continue;
-    int length = snprintf(path, sizeof path, "%s%s", name, each->d_name);
+    int length = text_format(path, sizeof path, "%s%s", name, each->d_name);
     if (length < 0 || (size_t)length >= sizeof path) {
       failed = fault(FAILURE_KIND_INVALID, "%s: a path below it is too long", name);
     } else {

@@ -1,11 +1,11 @@
 #include "archive_work.h"
 #include "inside.h"
 #include "tar.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -34,7 +34,7 @@ struct work {
 };
 
 static const struct fault *failure(const char *action, const char *name) {
-  return fault(failure_kind_of(errno), "cannot %s %s: %s", action, name, strerror(errno));
+  return fault_errno("cannot %s %s", action, name);
 }
 
 // An entry's name without what means nothing, as the archive's author may have left the work to whoever unpacks.
@@ -58,7 +58,7 @@ static bool clean(const char *name, char cleaned[PATH_MAX]) {
 }
 
 static bool whole_path(const struct work *work, const char *cleaned, char path[PATH_MAX]) {
-  int length = snprintf(path, PATH_MAX, "%s/%s", work->folder, cleaned);
+  int length = text_format(path, PATH_MAX, "%s/%s", work->folder, cleaned);
   if (length >= 0 && length < PATH_MAX) return true;
   errno = ENAMETOOLONG;
   return false;
@@ -239,7 +239,7 @@ const struct fault *work_put(struct channel *channel, int root, const char *path
   work.keep_owners = keep_owners;
   work.replace_folders = replace_folders;
   int folder = inside_open(root, path, O_PATH | O_DIRECTORY);
-  if (folder < 0) return fault(failure_kind_of(errno), "%s: %s", path, strerror(errno));
+  if (folder < 0) return fault_errno("%s", path);
   close(folder);
   umask(0);
   for (;;) {

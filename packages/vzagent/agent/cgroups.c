@@ -2,14 +2,13 @@
 
 #include "files.h"
 #include "log.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,7 +26,7 @@ static bool leftovers;
 
 static bool write_in(const char *path, const char *file, const char *text) {
   char name[FILE_PATH];
-  snprintf(name, sizeof name, "%s/%s", path, file);
+  text_format(name, sizeof name, "%s/%s", path, file);
   return file_write(name, text);
 }
 
@@ -39,7 +38,7 @@ static void enable_controllers(const char *path) {
   memcpy(names, controllers, sizeof names);
   for (char *name; (name = strsep(&rest, " ")) != NULL;) {
     if (write_in(path, "cgroup.subtree_control", name)) continue;
-    if (strcmp(path, CGROUPS) == 0) log_line("cgroup controller %s: %s", name + 1, strerror(errno));
+    if (strcmp(path, CGROUPS) == 0) log_line("cgroup controller %s: %m", name + 1);
   }
 }
 
@@ -60,7 +59,7 @@ static uint64_t most_pids(void) {
   static const char *const files[] = {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"};
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
     char *text = file_read(files[i], NULL);
-    uint64_t value = text == NULL ? 0 : strtoull(text, NULL, 10);
+    uint64_t value = text == NULL ? 0 : text_number(text, 10, NULL);
     if (value > 0 && value < least) least = value;
     free(text);
   }
@@ -70,14 +69,14 @@ static uint64_t most_pids(void) {
 static const struct fault *set_limit(const char *file, const char *what, const char *value, bool is_asked_for) {
   if ((write_in(CONTAINER_CGROUP, file, value) && write_in(WORKLOAD_CGROUP, file, value)) || !is_asked_for) return NULL;
   if (errno == ENOENT) return fault(FAILURE_KIND_UNSUPPORTED, "this kernel cannot limit %s", what);
-  return fault(failure_kind_of(errno), "cannot limit %s to %s: %s", what, value, strerror(errno));
+  return fault_errno("cannot limit %s to %s", what, value);
 }
 
 static const char *text_of(const struct optional_u64 *limit, const char *unit, char text[NUMBER]) {
   if (limit->present) {
-    snprintf(text, NUMBER, "%" PRIu64 "%s", limit->value, unit);
+    text_format(text, NUMBER, "%llu%s", (unsigned long long)limit->value, unit);
   } else {
-    snprintf(text, NUMBER, "max%s", unit);
+    text_format(text, NUMBER, "max%s", unit);
   }
   return text;
 }
@@ -89,7 +88,7 @@ static void remove_leftovers(void) {
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
     char path[FILE_PATH];
     if (strncmp(entry->d_name, "process-", 8) != 0 || strlen(entry->d_name) > 32) continue;
-    snprintf(path, sizeof path, CONTAINER_CGROUP "/%.32s", entry->d_name);
+    text_format(path, sizeof path, CONTAINER_CGROUP "/%.32s", entry->d_name);
     // Processes are made in their leaves, so one that is needed is not empty.
     if (rmdir(path) != 0) leftovers = true;
   }
@@ -99,7 +98,7 @@ static void remove_leftovers(void) {
 const struct fault *cgroups_limit(const struct limits *limits) {
   char text[NUMBER], period[NUMBER];
   remove_leftovers();
-  if (!make(WORKLOAD_CGROUP)) return fault(failure_kind_of(errno), "cannot make a cgroup: %s", strerror(errno));
+  if (!make(WORKLOAD_CGROUP)) return fault_errno("cannot make a cgroup");
   write_in(CONTAINER_CGROUP, "cgroup.freeze", "0");
   if (limits->memory_bytes.present && limits->memory_bytes.value == 0) {
     return fault(FAILURE_KIND_INVALID, "a memory limit of 0 bytes runs nothing");
@@ -107,7 +106,7 @@ const struct fault *cgroups_limit(const struct limits *limits) {
   if (limits->cpu_quota_micros.present && limits->cpu_quota_micros.value < 1000) {
     return fault(FAILURE_KIND_INVALID, "a CPU quota has at least 1000 microseconds");
   }
-  snprintf(period, sizeof period, " %d", CPU_PERIOD_MICROS);
+  text_format(period, sizeof period, " %d", CPU_PERIOD_MICROS);
   const struct fault *failed = set_limit("cpu.max", "CPU time", text_of(&limits->cpu_quota_micros, period, text),
                                          limits->cpu_quota_micros.present);
   if (failed != NULL) return failed;
@@ -125,7 +124,7 @@ bool cgroup_make(uint64_t process, char path[LEAF_PATH]) {
   if (process == 0) {
     memcpy(path, WORKLOAD_CGROUP, sizeof WORKLOAD_CGROUP);
   } else {
-    snprintf(path, LEAF_PATH, CONTAINER_CGROUP "/process-%" PRIu64, process);
+    text_format(path, LEAF_PATH, CONTAINER_CGROUP "/process-%llu", (unsigned long long)process);
   }
   return make(path);
 }
@@ -134,12 +133,12 @@ int cgroup_open(const char *path) { return open(path, O_RDONLY | O_DIRECTORY | O
 
 void cgroup_signal(const char *path, int signum, int except) {
   char name[FILE_PATH];
-  snprintf(name, sizeof name, "%s/cgroup.procs", path);
+  text_format(name, sizeof name, "%s/cgroup.procs", path);
   char *text = file_read(name, NULL);
   if (text == NULL) return;
-  for (char *at = text; *at != '\0';) {
-    long pid = strtol(at, &at, 10);
-    if (pid > 1 && pid != except) kill((pid_t)pid, signum);
+  for (const char *at = text; *at != '\0';) {
+    pid_t pid = (pid_t)text_number(at, 10, &at);
+    if (pid > 1 && pid != except) kill(pid, signum);
     at += strcspn(at, "\n");
     if (*at == '\n') at++;
   }
@@ -161,7 +160,7 @@ void cgroup_kill(const char *path) {
 
 bool cgroup_number(const char *path, const char *file, const char *key, uint64_t *value) {
   char name[FILE_PATH];
-  snprintf(name, sizeof name, "%s/%s", path, file);
+  text_format(name, sizeof name, "%s/%s", path, file);
   char *text = file_read(name, NULL);
   if (text == NULL) return false;
   const char *at = text;
@@ -174,7 +173,7 @@ bool cgroup_number(const char *path, const char *file, const char *key, uint64_t
   if (found) {
     at += length == 0 ? 0 : length + 1;
     found = *at >= '0' && *at <= '9';
-    *value = strtoull(at, NULL, 10);
+    *value = text_number(at, 10, NULL);
   }
   free(text);
   return found;

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+// What a clock of the kernel (CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME) shows, in microseconds; 0 before 1970.
+uint64_t clock_micros(int clock);
+
 // Sets the clock to Unix seconds. Errno says why it failed.
 bool clock_set(int64_t unix_secs);
 

@@ -1,9 +1,8 @@
 #include "cmdline.h"
 
 #include "log.h"
+#include "text.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 // The value when the word of `length` bytes at `word` is `key` and a value, or null.
@@ -12,12 +11,12 @@ static const char *value_of(const char *word, size_t length, const char *key) {
   return length >= key_length && memcmp(word, key, key_length) == 0 ? word + key_length : NULL;
 }
 
-static long long number(const char *value, const char *end, long long largest) {
-  char *stop;
-  errno = 0;
-  long long parsed = strtoll(value, &stop, 10);
-  if (errno == 0 && stop == end && stop != value && parsed > 0 && parsed <= largest) return parsed;
-  log_line("ignored on the kernel command line: not a number from 1 to %lld: %.*s", largest, (int)(end - value), value);
+static uint64_t number(const char *value, const char *end, uint64_t largest) {
+  const char *stop;
+  uint64_t parsed = text_number(value, 10, &stop);
+  if (stop == end && parsed > 0 && parsed <= largest) return parsed;
+  log_line("ignored on the kernel command line: not a number from 1 to %llu: %.*s", (unsigned long long)largest,
+           (int)(end - value), value);
   return 0;
 }
 
@@ -31,7 +30,7 @@ static void take_word(const char *word, size_t length, struct cmdline *cmdline) 
     memcpy(cmdline->rootfs_tag, value, (size_t)(end - value));
     cmdline->rootfs_tag[end - value] = '\0';
   } else if ((value = value_of(word, length, "zlayer.boottime=")) != NULL) {
-    cmdline->boot_time = number(value, end, INT64_MAX / 2);
+    cmdline->boot_time = (int64_t)number(value, end, INT64_MAX / 2);
   } else if ((value = value_of(word, length, "zlayer.net=")) != NULL) {
     bool none = end - value == 4 && memcmp(value, "none", 4) == 0;
     bool dhcp = end - value == 4 && memcmp(value, "dhcp", 4) == 0;

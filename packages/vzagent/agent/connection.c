@@ -4,10 +4,10 @@
 #include "listener.h"
 #include "log.h"
 #include "requests.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -104,7 +104,7 @@ void connection_send_error(struct connection *connection, const char *format, ..
   char text[ERROR_TEXT];
   va_list values;
   va_start(values, format);
-  int length = vsnprintf(text, sizeof text, format, values);
+  int length = text_format_list(text, sizeof text, format, values);
   va_end(values);
   if (length < 0) length = 0;
   if ((size_t)length >= sizeof text) length = sizeof text - 1;

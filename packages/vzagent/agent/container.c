@@ -7,11 +7,11 @@
 #include "names.h"
 #include "network.h"
 #include "root.h"
+#include "text.h"
 #include "volumes.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -22,7 +22,7 @@
 enum { KERNEL_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 
 static const struct fault *failure(const char *action, const char *path) {
-  return fault(failure_kind_of(errno), "cannot %s %s in the container: %s", action, path, strerror(errno));
+  return fault_errno("cannot %s %s in the container", action, path);
 }
 
 static const struct fault *enter_root(void) {
@@ -31,7 +31,7 @@ static const struct fault *enter_root(void) {
       chdir("/") == 0) {
     return NULL;
   }
-  return fault(FAILURE_KIND_INTERNAL, "cannot enter the container's root: %s", strerror(errno));
+  return fault(FAILURE_KIND_INTERNAL, "cannot enter the container's root: %m");
 }
 
 static const struct fault *folder(const char *path, mode_t mode) {
@@ -144,9 +144,9 @@ enum { NAME_FILES = sizeof name_files / sizeof name_files[0] };
 static const struct fault *open_names(int trees[NAME_FILES]) {
   for (size_t i = 0; i < NAME_FILES; i++) {
     char path[64];
-    snprintf(path, sizeof path, NAMES_FOLDER "/%s", name_files[i]);
+    text_format(path, sizeof path, NAMES_FOLDER "/%s", name_files[i]);
     trees[i] = tree_clone(AT_FDCWD, path);
-    if (trees[i] < 0) return fault(FAILURE_KIND_INTERNAL, "%s: %s", path, strerror(errno));
+    if (trees[i] < 0) return fault(FAILURE_KIND_INTERNAL, "%s: %m", path);
   }
   return NULL;
 }
@@ -155,7 +155,7 @@ static const struct fault *open_names(int trees[NAME_FILES]) {
 static const struct fault *attach_names(const int trees[NAME_FILES], int root) {
   for (size_t i = 0; i < NAME_FILES; i++) {
     char path[64];
-    snprintf(path, sizeof path, "/etc/%s", name_files[i]);
+    text_format(path, sizeof path, "/etc/%s", name_files[i]);
     int place = inside_make(root, path, INSIDE_FILE);
     bool attached = place >= 0 && tree_attach(trees[i], place);
     int error = errno;
@@ -175,7 +175,7 @@ static const struct fault *fill_root(const struct container *container, const in
   if (failed == NULL) failed = volumes_attach(container, volumes, root);
   if (failed == NULL) failed = protect_kernel_files();
   if (failed == NULL && container->root.readonly && !tree_restrict(root, TREE_READONLY)) {
-    failed = fault(FAILURE_KIND_INTERNAL, "cannot make the container's root read-only: %s", strerror(errno));
+    failed = fault(FAILURE_KIND_INTERNAL, "cannot make the container's root read-only: %m");
   }
   if (root >= 0) close(root);
   return failed;
@@ -184,7 +184,7 @@ static const struct fault *fill_root(const struct container *container, const in
 const struct fault *container_enter(const struct container *container) {
   int names[NAME_FILES], volumes[MOST_MOUNTS];
   if (sethostname(container->hostname, strlen(container->hostname)) != 0) {
-    return fault(FAILURE_KIND_INVALID, "cannot set the host name: %s", strerror(errno));
+    return fault(FAILURE_KIND_INVALID, "cannot set the host name: %m");
   }
   mode_t mask = umask(0);
   int network = network_watch_settling();
@@ -208,7 +208,7 @@ static int kept_namespace = -1, kept_root = -1;
 
 static int open_of(pid_t pid, const char *what, int flags) {
   char path[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, what);
+  text_format(path, sizeof path, "/proc/%d/%s", (int)pid, what);
   return open(path, flags | O_CLOEXEC);
 }
 
@@ -223,7 +223,7 @@ void container_keep(pid_t init) {
   kept_namespace = open_of(init, "ns/mnt", O_RDONLY);
   kept_root = open_of(init, "root", O_PATH | O_DIRECTORY);
   if (kept_namespace >= 0 && kept_root >= 0) return;
-  log_line("the container's files cannot be reached from outside: %s", strerror(errno));
+  log_line("the container's files cannot be reached from outside: %m");
   container_let_go();
 }
 

@@ -33,7 +33,7 @@ static struct {
   uint32_t transaction;
   struct dhcp_answer lease;  // the offer, while requesting
   void (*changed)(const struct dhcp_answer *lease);
-} client = {.source = {.fd = -1}};
+} client;
 
 static void begin(enum state state);
 
@@ -47,7 +47,7 @@ static bool open_socket(void (*answered)(struct source *, uint32_t)) {
       bind(fd, (struct sockaddr *)&own, sizeof own) == 0 && loop_add(&client.source, fd, EPOLLIN, answered)) {
     return true;
   }
-  log_line("DHCP on %s: %s", client.name, strerror(errno));
+  log_line("DHCP on %s: %m", client.name);
   if (fd >= 0) close(fd);
   return false;
 }
@@ -71,7 +71,7 @@ static void send_question(void) {
   size_t length = dhcp_write(&question, packet);
   if (sendto(client.source.fd, packet, length, 0, (struct sockaddr *)&server, sizeof server) < 0 &&
       client.retry_millis == FIRST_RETRY_MILLIS) {
-    log_line("DHCP on %s: %s", client.name, strerror(errno));
+    log_line("DHCP on %s: %m", client.name);
   }
 }
 
@@ -164,5 +164,6 @@ void dhcp_start(int interface, const char *name, const uint8_t mac[6],
   memcpy(&client.transaction, mac + 2, sizeof client.transaction);
   client.transaction ^= (uint32_t)interface;
   client.changed = changed;
+  client.source.fd = -1;
   begin(SELECTING);
 }

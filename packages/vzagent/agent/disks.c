@@ -2,13 +2,13 @@
 
 #include "files.h"
 #include "mount_tree.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,7 +22,7 @@ enum { SECTOR = 512, SUPERBLOCK_AT = 1024, SUPERBLOCK_BYTES = 1024, EXT4_MAGIC =
 // One line of a device's folder in /sys, or null. The result is the caller's to free.
 static char *read_property(const char *name, const char *property) {
   char path[PATH_MAX];
-  int length = snprintf(path, sizeof path, BLOCK_DEVICES "/%s/%s", name, property);
+  int length = text_format(path, sizeof path, BLOCK_DEVICES "/%s/%s", name, property);
   if (length < 0 || (size_t)length >= sizeof path) return NULL;
   char *text = file_read(path, NULL);
   if (text != NULL) text[strcspn(text, "\n")] = '\0';
@@ -39,11 +39,11 @@ static bool has_serial(const char *name, const char *serial) {
 static const struct fault *describe(const char *name, struct disk *disk) {
   char *size = read_property(name, "size"), *readonly = read_property(name, "ro");
   const struct fault *failed = NULL;
-  int length = snprintf(disk->path, sizeof disk->path, "/dev/%s", name);
+  int length = text_format(disk->path, sizeof disk->path, "/dev/%s", name);
   if (size == NULL || length < 0 || (size_t)length >= sizeof disk->path) {
     failed = fault(FAILURE_KIND_NOT_FOUND, "the machine has no disk /dev/%s", name);
   } else {
-    disk->bytes = strtoull(size, NULL, 10) * SECTOR;
+    disk->bytes = text_number(size, 10, NULL) * SECTOR;
     disk->readonly = readonly != NULL && strcmp(readonly, "0") != 0;
   }
   free(size);
@@ -61,7 +61,7 @@ const struct fault *disk_find(const char *source, struct disk *disk) {
   char name[sizeof((struct dirent *)0)->d_name] = "";
   size_t found = 0;
   DIR *devices = opendir(BLOCK_DEVICES);
-  if (devices == NULL) return fault(FAILURE_KIND_INTERNAL, BLOCK_DEVICES ": %s", strerror(errno));
+  if (devices == NULL) return fault(FAILURE_KIND_INTERNAL, BLOCK_DEVICES ": %m");
   for (struct dirent *entry; (entry = readdir(devices)) != NULL;) {
     if (entry->d_name[0] == '.' || !has_serial(entry->d_name, source)) continue;
     memcpy(name, entry->d_name, sizeof name);

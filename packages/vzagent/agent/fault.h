@@ -12,6 +12,9 @@ struct fault {
 // There is one fault at a time: the result is good until the next call.
 __attribute__((format(printf, 2, 3))) const struct fault *fault(enum failure_kind kind, const char *format, ...);
 
+// The failure that errno stands for: its kind, and its text behind the one given.
+__attribute__((format(printf, 1, 2))) const struct fault *fault_errno(const char *format, ...);
+
 // The same kind; the text is put before the reason that `current` gives.
 __attribute__((format(printf, 2, 3)))
 const struct fault *fault_before(const struct fault *current, const char *format, ...);

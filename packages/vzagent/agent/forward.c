@@ -1,11 +1,11 @@
 #include "forward.h"
 
 #include "log.h"
+#include "text.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -102,8 +102,8 @@ static void ready(struct source *source, uint32_t events) {
 
 static void refuse(struct forward *forward, int error) {
   char text[128];
-  int length = snprintf(text, sizeof text, "Forward: cannot connect to 127.0.0.1:%u: %s", forward->port,
-                        strerror(error));
+  int length = text_format(text, sizeof text, "Forward: cannot connect to 127.0.0.1:%u: %s", forward->port,
+                           strerror(error));
   struct slice slice = {.data = (const uint8_t *)text, .length = (size_t)length};
   bytes_free(&forward->host.waiting);
   if (message_encode(&forward->host.waiting, &(struct message){.tag = TAG_ERROR, .error.message = slice})) {
@@ -154,7 +154,7 @@ void forward_connect(struct connection *connection, uint16_t port) {
   int fd = connection_release(connection, &forward->socket.waiting);
   // Nothing is asked of the host's end before the other one is there.
   if (!loop_add(&forward->host.source, fd, 0, ready)) {
-    log_line("Forward: %s", strerror(errno));
+    log_line("Forward: %m");
     close(fd);
     return destroy(forward);
   }

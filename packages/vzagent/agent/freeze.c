@@ -2,11 +2,11 @@
 
 #include "cgroups.h"
 #include "files.h"
+#include "text.h"
 #include "workload.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ static bool is_frozen(void) {
   ssize_t got = pread(events.fd, text, sizeof text - 1, 0);
   if (got <= 0) return false;
   text[got] = '\0';
-  return strstr(text, "frozen 1") != NULL;
+  return text_after(text, "frozen 1") != NULL;
 }
 
 static void check(void) {
@@ -67,7 +67,7 @@ static void set(struct connection *connection, bool on) {
     failed = fault(FAILURE_KIND_EXHAUSTED, "too many wait already");
   } else if (failed == NULL && !file_write(CONTAINER_CGROUP "/cgroup.freeze", on ? "1" : "0")) {
     enum failure_kind kind = errno == ENOENT ? FAILURE_KIND_UNSUPPORTED : FAILURE_KIND_INTERNAL;
-    failed = fault(kind, "cannot freeze: %s", strerror(errno));
+    failed = fault(kind, "cannot freeze: %m");
   }
   if (failed != NULL) return connection_send_fault(connection, failed);
   if (on != is_on) answer(fault(FAILURE_KIND_CONFLICT, "another request came in between"));

@@ -1,6 +1,6 @@
 #include "hello.h"
 
-#include <string.h>
+#include "text.h"
 
 #define SOFTWARE "vzagent/0.0.0"
 
@@ -21,10 +21,6 @@ static const char *const features[] = {
     "tunnel",       // Connect: tcp, udp, unix
     "watch",        // Watch
 };
-
-static struct slice text_slice(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
-}
 
 void hello(struct connection *connection, const struct message *message) {
   (void)message;

@@ -7,10 +7,8 @@
 #include "seccomp.h"
 #include "start_report.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +18,7 @@
 static const uint64_t init_capabilities = UINT64_C(1) << CAP_KILL;
 
 static noreturn void fail(const char *what) {
-  start_fail(REPORT_FD, fault(failure_kind_of(errno), "%s: %s", what, strerror(errno)));
+  start_fail(REPORT_FD, fault_errno("%s", what));
 }
 
 static noreturn void serve(pid_t workload) {

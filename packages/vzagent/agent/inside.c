@@ -1,10 +1,11 @@
 #include "inside.h"
 
+#include "text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,7 +31,7 @@ static bool follow(int parent, const char *name, char path[PATH_MAX], size_t len
   if (got <= 0) return false;
   target[got] = '\0';
   int folder = target[0] == '/' ? 0 : (int)(length - strlen(name));
-  int written = snprintf(whole, sizeof whole, "%.*s%s%s", folder, path, target, path + length);
+  int written = text_format(whole, sizeof whole, "%.*s%s%s", folder, path, target, path + length);
   if (written < 0 || (size_t)written >= sizeof whole) {
     errno = ENAMETOOLONG;
     return false;
@@ -56,8 +57,8 @@ static bool make_part(int root, char path[PATH_MAX], size_t length, enum inside_
     errno = ENAMETOOLONG;
     return false;
   }
-  snprintf(folder, sizeof folder, "/%.*s", (int)start, path);
-  snprintf(name, sizeof name, "%.*s", (int)(length - start), path + start);
+  text_format(folder, sizeof folder, "/%.*s", (int)start, path);
+  text_format(name, sizeof name, "%.*s", (int)(length - start), path + start);
   int parent = inside_open(root, folder, O_PATH | O_DIRECTORY);
   if (parent < 0) return false;
   bool made = make(parent, name, kind);
@@ -81,7 +82,7 @@ int inside_make(int root, const char *wanted, enum inside_kind kind) {
     size_t end = at + strcspn(path + at, "/");
     bool last = path[end + strspn(path + end, "/")] == '\0';
     enum inside_kind wanted_kind = last ? kind : INSIDE_FOLDER;
-    snprintf(partial, sizeof partial, "/%.*s", (int)end, path);
+    text_format(partial, sizeof partial, "/%.*s", (int)end, path);
     int fd = inside_open(root, partial, O_PATH | (wanted_kind == INSIDE_FOLDER ? O_DIRECTORY : 0));
     if (fd < 0) {
       if (errno != ENOENT) return -1;

@@ -9,15 +9,14 @@
 #include "seccomp.h"
 #include "start_report.h"
 #include "terminal.h"
+#include "text.h"
 #include "users.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { ENV_TEXT = 4096 + 8 };
@@ -25,14 +24,20 @@ enum { ENV_TEXT = 4096 + 8 };
 static noreturn void fail(const struct fault *failure) { start_fail(REPORT_FD, failure); }
 
 static noreturn void fail_with_errno(const char *what) {
-  fail(fault(failure_kind_of(errno), "%s: %s", what, strerror(errno)));
+  fail(fault_errno("%s", what));
+}
+
+void launch_default_signals(void) {
+  // The kernel's own struct sigaction: the default handler, no flags, an empty mask.
+  static const uint64_t plain[4];
+  for (int signum = 1; signum < NSIG; signum++) syscall(SYS_rt_sigaction, signum, plain, NULL, sizeof(uint64_t));
 }
 
 void launch_reset_signals(void) {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
-  for (int signum = 1; signum < NSIG; signum++) signal(signum, SIG_DFL);
+  launch_default_signals();
 }
 
 static void open_terminal(const struct spec *spec, bool is_console) {
@@ -60,12 +65,12 @@ static void give_stdio_to(const struct identity *identity) {
 
 static void enter_folder(const struct spec *spec, const struct identity *identity) {
   if (make_folders(spec->cwd, 0755, identity->uid, identity->gid) && chdir(spec->cwd) == 0) return;
-  fail(fault(failure_kind_of(errno), "working directory \"%s\": %s", spec->cwd, strerror(errno)));
+  fail(fault_errno("working directory \"%s\"", spec->cwd));
 }
 
 static void add_env(struct spec *spec, const char *name, const char *value, char text[ENV_TEXT]) {
   if (value[0] == '\0' || spec_has_env(spec, name)) return;
-  snprintf(text, ENV_TEXT, "%s=%s", name, value);
+  text_format(text, ENV_TEXT, "%s=%s", name, value);
   spec->env[spec->env_count++] = text;
   spec->env[spec->env_count] = NULL;
 }
@@ -83,8 +88,7 @@ static void complete_env(struct spec *spec, const struct identity *identity) {
 static void give_up_privileges(const struct spec *spec, const struct identity *identity) {
   if (!seccomp_install() || !capabilities_bound(spec->capabilities)) fail_with_errno("cannot reduce privileges");
   if (!users_become(identity)) {
-    fail(fault(FAILURE_KIND_INTERNAL, "cannot become user %u, group %u: %s", identity->uid, identity->gid,
-               strerror(errno)));
+    fail(fault(FAILURE_KIND_INTERNAL, "cannot become user %u, group %u: %m", identity->uid, identity->gid));
   }
   if (!capabilities_apply(spec->capabilities) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 ||
       (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)) {

@@ -62,7 +62,7 @@ void listener_announce(uint32_t port) {
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
   if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) ||
       !loop_add(&announcement, fd, EPOLLOUT, announced)) {
-    log_line("cannot tell the host that the agent is ready: %s", strerror(errno));
+    log_line("cannot tell the host that the agent is ready: %m");
     if (fd >= 0) close(fd);
     return;
   }

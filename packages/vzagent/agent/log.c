@@ -1,24 +1,27 @@
 #include "log.h"
 
+#include "text.h"
+
 #include <stdarg.h>
-#include <stdio.h>
 #include <sys/reboot.h>
 #include <unistd.h>
 
 enum { CONSOLE = 2, LINE = 512 };
 
-static void write_line(const char *format, va_list values) {
-  char text[LINE];
-  int length = vsnprintf(text, sizeof text, format, values);
-  if (length < 0) return;
-  dprintf(CONSOLE, "vzagent: %s\n", text);
+// In one piece: others write to the console, too.
+static void write_text(const char *text) {
+  char line[LINE + sizeof "vzagent: \n"];
+  int length = text_format(line, sizeof line, "vzagent: %s\n", text);
+  if (write(CONSOLE, line, (size_t)length) < 0) return;  // a console that is not there has no reader
 }
 
 void log_line(const char *format, ...) {
+  char text[LINE];
   va_list values;
   va_start(values, format);
-  write_line(format, values);
+  text_format_list(text, sizeof text, format, values);
   va_end(values);
+  write_text(text);
 }
 
 static void (*fatal_listener)(const char *reason);
@@ -29,11 +32,11 @@ void log_fatal(const char *format, ...) {
   char reason[LINE];
   va_list values;
   va_start(values, format);
-  vsnprintf(reason, sizeof reason, format, values);
+  text_format_list(reason, sizeof reason, format, values);
   va_end(values);
-  dprintf(CONSOLE, "vzagent: %s\n", reason);
+  write_text(reason);
   if (fatal_listener != NULL) fatal_listener(reason);
-  dprintf(CONSOLE, "vzagent: powering off\n");
+  write_text("powering off");
   sync();
   reboot(RB_POWER_OFF);
   // A machine without a power switch: restarting ends it where the VMM was told not to restart.

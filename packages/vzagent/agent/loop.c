@@ -1,10 +1,10 @@
 #include "loop.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,7 +35,7 @@ bool loop_add(struct source *source, int fd, uint32_t interest, void (*ready)(st
 void loop_want(struct source *source, uint32_t interest) {
   if (source->fd < 0 || interest == source->interest) return;
   int operation = source->interest == 0 ? EPOLL_CTL_ADD : interest == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  if (!control(operation, source, interest)) log_fatal("epoll_ctl: %s", strerror(errno));
+  if (!control(operation, source, interest)) log_fatal("epoll_ctl: %m");
   source->interest = interest;
 }
 
@@ -58,11 +58,7 @@ void loop_close(struct source *source) {
 // A ring in the order of time; this one is both ends of it.
 static struct timer timers = {.before = &timers, .after = &timers};
 
-static uint64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
+static uint64_t now(void) { return clock_micros(CLOCK_MONOTONIC) / 1000; }
 
 void timer_stop(struct timer *timer) {
   if (!timer_runs(timer)) return;
@@ -106,7 +102,7 @@ bool loop_step(int milliseconds) {
   int until = until_timer();
   if (until < 0 || (milliseconds >= 0 && milliseconds < until)) until = milliseconds;
   batch_length = epoll_wait(epoll, batch, BATCH, until);
-  if (batch_length < 0 && errno != EINTR) log_fatal("epoll_wait: %s", strerror(errno));
+  if (batch_length < 0 && errno != EINTR) log_fatal("epoll_wait: %m");
   bool happened = batch_length > 0;
   for (int i = 0; i < batch_length; i++) {
     struct source *source = batch[i].data.ptr;

@@ -14,18 +14,36 @@
 #include "root.h"
 #include "rosetta.h"
 
-#include <errno.h>
+#include <elf.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+// The start of the file in memory, from the linker.
+extern const Elf64_Ehdr __ehdr_start;
+
+// Tables of pointers that only the start had to write. The loader of a dynamic program protects them itself.
+static void seal_tables(void) {
+  const char *start = (const char *)&__ehdr_start;
+  const Elf64_Phdr *parts = (const Elf64_Phdr *)(start + __ehdr_start.e_phoff);
+  for (size_t i = 0; i < __ehdr_start.e_phnum; i++) {
+    if (parts[i].p_type != PT_GNU_RELRO) continue;
+    uintptr_t page = getauxval(AT_PAGESZ), first = (uintptr_t)start + parts[i].p_vaddr;
+    uintptr_t end = (first + parts[i].p_memsz) & -page;
+    first &= -page;
+    if (mprotect((void *)first, end - first, PROT_READ) != 0) log_line("PT_GNU_RELRO: %m");
+  }
+}
+
 static struct cmdline read_cmdline(void) {
   struct cmdline cmdline;
   char *text = file_read("/proc/cmdline", NULL);
-  if (text == NULL) log_fatal("/proc/cmdline: %s", strerror(errno));
+  if (text == NULL) log_fatal("/proc/cmdline: %m");
   cmdline_parse(text, &cmdline);
   free(text);
   return cmdline;
@@ -33,20 +51,20 @@ static struct cmdline read_cmdline(void) {
 
 static void protect_agent(void) {
   struct rlimit files = {.rlim_cur = 65536, .rlim_max = 1048576};
-  if (!file_write("/proc/self/oom_score_adj", "-1000")) log_line("oom_score_adj: %s", strerror(errno));
-  if (setrlimit(RLIMIT_NOFILE, &files) != 0) log_line("RLIMIT_NOFILE: %s", strerror(errno));
+  if (!file_write("/proc/self/oom_score_adj", "-1000")) log_line("oom_score_adj: %m");
+  if (prlimit(0, RLIMIT_NOFILE, &files, NULL) != 0) log_line("RLIMIT_NOFILE: %m");
   // Until a program takes their place, copies of the agent in a container are nobody's to look into.
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) log_line("PR_SET_DUMPABLE: %s", strerror(errno));
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) log_line("PR_SET_DUMPABLE: %m");
   reboot(RB_DISABLE_CAD);
 }
 
 // Until here nothing can be asked of the guest. The host may connect now; it is answered when the rest is done.
 static void become_reachable(const struct cmdline *cmdline) {
-  if (!loop_open()) log_fatal("event loop: %s", strerror(errno));
+  if (!loop_open()) log_fatal("event loop: %m");
   modules_load("/lib/modules/modules.load");
   // The kernel lets anybody listen without a device, and nobody would ever call.
   if (!modules_drive("vmw_vsock_virtio_transport")) log_fatal("there is no virtio-vsock device with a driver");
-  if (!listener_open()) log_fatal("cannot listen at vsock port %d: %s", AGENT_PORT, strerror(errno));
+  if (!listener_open()) log_fatal("cannot listen at vsock port %d: %m", AGENT_PORT);
   if (cmdline->ready_port == 0) return;
   boot_failure_tell(cmdline->ready_port);
   listener_announce(cmdline->ready_port);
@@ -57,21 +75,22 @@ int main(void) {
     log_line("this is the PID 1 of a zlayer guest; there is nothing to do for it here");
     return 1;
   }
+  seal_tables();
   mounts_own_root();
   mounts_first();
   struct cmdline cmdline = read_cmdline();
   become_reachable(&cmdline);
 
-  if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %s", strerror(errno));
+  if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %m");
   protect_agent();
   modules_load("/lib/modules/modules.late");
   mounts_rest();
-  if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %s", strerror(errno));
+  if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %m");
   network_prepare();
   network_open(!cmdline.no_dhcp);
   const struct fault *failed = cmdline.rootfs_tag[0] == '\0' ? NULL : root_boot(cmdline.rootfs_tag);
   if (failed != NULL) log_fatal("%s", failed->text);
   rosetta_register();
-  if (!children_watch() || !listener_serve()) log_fatal("event loop: %s", strerror(errno));
+  if (!children_watch() || !listener_serve()) log_fatal("event loop: %m");
   loop_run();
 }

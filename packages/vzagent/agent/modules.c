@@ -2,12 +2,12 @@
 
 #include "files.h"
 #include "log.h"
+#include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -23,11 +23,11 @@ static uint64_t virtio_types(void) {
   if (devices == NULL) return 0;
   for (struct dirent *entry; (entry = readdir(devices)) != NULL;) {
     char path[sizeof folder + sizeof entry->d_name + sizeof "//device"];
-    snprintf(path, sizeof path, "%s/%s/device", folder, entry->d_name);
+    text_format(path, sizeof path, "%s/%s/device", folder, entry->d_name);
     if (entry->d_name[0] == '.') continue;
     char *text = file_read(path, NULL);
-    if (text == NULL) continue;
-    unsigned long type = strtoul(text, NULL, 16);
+    const char *digits = text_after(text, "0x");
+    uint64_t type = digits == NULL ? UINT64_MAX : text_number(digits, 16, NULL);
     free(text);
     if (type <= LARGEST_TYPE) types |= UINT64_C(1) << type;
   }
@@ -38,10 +38,10 @@ static uint64_t virtio_types(void) {
 static void load(const char *path) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    log_line("module %s: %s", path, strerror(errno));
+    log_line("module %s: %m", path);
     return;
   }
-  if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST) log_line("module %s: %s", path, strerror(errno));
+  if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST) log_line("module %s: %m", path);
   close(fd);
 }
 
@@ -49,8 +49,8 @@ static void load(const char *path) {
 // because the module before it may have been the bus.
 static void load_line(const char *line) {
   if (strncmp(line, "virtio:", 7) == 0) {
-    char *path;
-    unsigned long type = strtoul(line + 7, &path, 10);
+    const char *path;
+    uint64_t type = text_number(line + 7, 10, &path);
     if (*path != ' ' || type > LARGEST_TYPE) {
       log_line("module list: not understood: %s", line);
       return;
@@ -64,7 +64,7 @@ static void load_line(const char *line) {
 void modules_load(const char *list) {
   char *text = file_read(list, NULL);
   if (text == NULL) {
-    log_line("module list %s: %s", list, strerror(errno));
+    log_line("module list %s: %m", list);
     return;
   }
   char *rest = text;
@@ -74,7 +74,7 @@ void modules_load(const char *list) {
 
 bool modules_drive(const char *driver) {
   char path[128];
-  snprintf(path, sizeof path, "/sys/bus/virtio/drivers/%s", driver);
+  text_format(path, sizeof path, "/sys/bus/virtio/drivers/%s", driver);
   DIR *folder = opendir(path);
   bool found = false;
   if (folder == NULL) return false;

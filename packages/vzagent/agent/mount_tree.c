@@ -38,7 +38,7 @@ static uint64_t kernel_attributes(unsigned attributes) {
 const struct fault *tree_mount(const char *type, const char *source, const struct tree_option *options,
                                unsigned attributes, int *tree) {
   int context = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
-  if (context < 0) return fault(failure_kind_of(errno), "%s: %s", type, strerror(errno));
+  if (context < 0) return fault_errno("%s", type);
   const struct fault *failed = NULL;
   *tree = -1;
   if (configure(context, source, options)) {

@@ -1,16 +1,16 @@
 #include "names.h"
 
 #include "bytes.h"
+#include "ip_address.h"
 #include "log.h"
 #include "spec.h"
+#include "text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -25,13 +25,14 @@ static struct network_names network;
 
 // What the container wishes, in lines and words of the files that it ends up in.
 static struct {
-  char hostname[HOST_NAME_MAX + 1];
   struct bytes servers;        // lines of resolv.conf
   struct bytes search;         // words, each with a space before it
   struct bytes options;        // the same
   struct bytes hosts;          // lines of hosts
   struct bytes gateway_names;  // words
-} wishes = {.hostname = "localhost"};
+} wishes;
+
+static char own_name[HOST_NAME_MAX + 1] = "localhost";
 
 static char overlay_server[INET6_ADDRSTRLEN], overlay_domain[LONGEST_NAME + 1];
 
@@ -87,7 +88,7 @@ __attribute__((format(printf, 2, 3))) static bool add(struct bytes *text, const 
   char line[1024];
   va_list values;
   va_start(values, format);
-  int length = vsnprintf(line, sizeof line, format, values);
+  int length = text_format_list(line, sizeof line, format, values);
   va_end(values);
   return length >= 0 && (size_t)length < sizeof line && bytes_append(text, line, (size_t)length);
 }
@@ -118,12 +119,13 @@ static bool add_bytes(struct bytes *text, const struct bytes *more) {
 }
 
 static bool make_resolv_conf(struct bytes *text) {
+  char address[INET_ADDRSTRLEN];
   bool made = overlay_server[0] == '\0' || add(text, "nameserver %s\n", overlay_server);
   if (bytes_length(&wishes.servers) > 0) {
     made = made && add_bytes(text, &wishes.servers);
   } else {
     for (size_t i = 0; made && i < network.dns_server_count; i++) {
-      made = add(text, "nameserver %s\n", inet_ntoa(network.dns_servers[i]));
+      made = add(text, "nameserver %s\n", ipv4_text(network.dns_servers[i], address));
     }
   }
   bool has_wish = bytes_length(&wishes.search) > 0;
@@ -137,6 +139,7 @@ static bool make_resolv_conf(struct bytes *text) {
 }
 
 static bool make_hosts(struct bytes *text) {
+  char address[INET_ADDRSTRLEN];
   bool made = add(text,
                   "127.0.0.1\tlocalhost\n"
                   "::1\tlocalhost ip6-localhost ip6-loopback\n"
@@ -145,16 +148,16 @@ static bool make_hosts(struct bytes *text) {
                   "ff02::1\tip6-allnodes\n"
                   "ff02::2\tip6-allrouters\n");
   if (network.gateway.s_addr != 0) {
-    made = made && add(text, "%s\thost.zlayer.internal host.docker.internal", inet_ntoa(network.gateway)) &&
+    made = made && add(text, "%s\thost.zlayer.internal host.docker.internal", ipv4_text(network.gateway, address)) &&
            add_bytes(text, &wishes.gateway_names) && add(text, "\n");
   }
   made = made && add_bytes(text, &wishes.hosts);
-  if (strcmp(wishes.hostname, "localhost") == 0) return made;
-  const char *own = network.address.s_addr == 0 ? "127.0.1.1" : inet_ntoa(network.address);
-  return made && add(text, "%s\t%s\n", own, wishes.hostname);
+  if (strcmp(own_name, "localhost") == 0) return made;
+  const char *own = network.address.s_addr == 0 ? "127.0.1.1" : ipv4_text(network.address, address);
+  return made && add(text, "%s\t%s\n", own, own_name);
 }
 
-static bool make_hostname(struct bytes *text) { return add(text, "%s\n", wishes.hostname); }
+static bool make_hostname(struct bytes *text) { return add(text, "%s\n", own_name); }
 
 static struct name_file {
   const char *path;
@@ -206,7 +209,7 @@ static bool write_files(bool anew) {
 }
 
 static void write_or_say(void) {
-  if (!write_files(false)) log_line("resolv.conf, hosts and hostname: %s", strerror(errno));
+  if (!write_files(false)) log_line("resolv.conf, hosts and hostname: %m");
 }
 
 bool names_open(void) {
@@ -218,7 +221,7 @@ bool names_open(void) {
 const struct fault *names_take(const struct names *names, const char *hostname) {
   struct bytes *texts[] = {&wishes.servers, &wishes.search, &wishes.options, &wishes.hosts, &wishes.gateway_names};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) bytes_free(texts[i]);
-  snprintf(wishes.hostname, sizeof wishes.hostname, "%s", hostname);
+  text_format(own_name, sizeof own_name, "%s", hostname);
   if (add_all(&wishes.servers, "nameserver ", names->dns_servers, "\n") &&
       add_all(&wishes.search, " ", names->dns_search, "") && add_all(&wishes.options, " ", names->dns_options, "") &&
       add_hosts(names) && write_files(true)) {
@@ -233,8 +236,8 @@ void names_set_network(const struct network_names *found) {
 }
 
 void names_set_overlay(const char *dns_server, const char *dns_domain) {
-  snprintf(overlay_server, sizeof overlay_server, "%s", dns_server);
-  snprintf(overlay_domain, sizeof overlay_domain, "%s", dns_domain);
+  text_format(overlay_server, sizeof overlay_server, "%s", dns_server);
+  text_format(overlay_domain, sizeof overlay_domain, "%s", dns_domain);
   write_or_say();
 }
 

@@ -69,8 +69,8 @@ void netlink_nest_end(struct netlink_request *request, size_t nest) {
   head->rta_len = (unsigned short)(request->length - nest);
 }
 
-// Takes messages up to the acknowledgement. The error's number, 0 for none.
-static int take_answer(int fd, void *answer, size_t *answer_length) {
+// Takes messages up to the acknowledgement or the end of a list. The error's number, 0 for none.
+static int take_answer(int fd, void (*take)(const struct nlmsghdr *, void *), void *context) {
   _Alignas(8) char buffer[LARGEST_ANSWER];
   for (;;) {
     ssize_t got = recv(fd, buffer, sizeof buffer, 0);
@@ -78,15 +78,15 @@ static int take_answer(int fd, void *answer, size_t *answer_length) {
     if (got < 0) return errno == EAGAIN ? ETIMEDOUT : errno;
     size_t left = (size_t)got;
     for (struct nlmsghdr *head = (struct nlmsghdr *)buffer; NLMSG_OK(head, left); head = NLMSG_NEXT(head, left)) {
-      if (head->nlmsg_type == NLMSG_ERROR) return -((struct nlmsgerr *)NLMSG_DATA(head))->error;
-      if (answer == NULL || head->nlmsg_len > *answer_length) continue;
-      memcpy(answer, head, head->nlmsg_len);
-      *answer_length = head->nlmsg_len;
+      // Both begin with an error's number.
+      if (head->nlmsg_type == NLMSG_ERROR || head->nlmsg_type == NLMSG_DONE) return -*(const int *)NLMSG_DATA(head);
+      if (take != NULL) take(head, context);
     }
   }
 }
 
-bool netlink_ask(int protocol, struct netlink_request *request, void *answer, size_t *answer_length) {
+bool netlink_list(int protocol, struct netlink_request *request, void (*take)(const struct nlmsghdr *, void *),
+                  void *context) {
   if (request->overflown) {
     errno = EMSGSIZE;
     return false;
@@ -99,24 +99,36 @@ bool netlink_ask(int protocol, struct netlink_request *request, void *answer, si
   bool sent = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
               sendto(fd, request->data, request->length, 0, (struct sockaddr *)&kernel, sizeof kernel) ==
                   (ssize_t)request->length;
-  int error = sent ? take_answer(fd, answer, answer_length) : errno;
+  int error = sent ? take_answer(fd, take, context) : errno;
   close(fd);
   errno = error;
   return error == 0;
+}
+
+bool netlink_ask(int protocol, struct netlink_request *request) { return netlink_list(protocol, request, NULL, NULL); }
+
+const struct rtattr *netlink_attribute(const struct nlmsghdr *message, size_t size, uint16_t attribute) {
+  if (message->nlmsg_len < NLMSG_SPACE(size)) return NULL;
+  size_t left = message->nlmsg_len - NLMSG_SPACE(size);
+  const struct rtattr *each = (const struct rtattr *)((const char *)message + NLMSG_SPACE(size));
+  for (; RTA_OK(each, left); each = RTA_NEXT(each, left)) {
+    if ((each->rta_type & NLA_TYPE_MASK) == attribute) return each;
+  }
+  return NULL;
 }
 
 bool link_set_up(int interface) {
   struct netlink_request request;
   struct ifinfomsg info = {.ifi_index = interface, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
   netlink_begin(&request, RTM_NEWLINK, 0, &info, sizeof info);
-  return netlink_ask(NETLINK_ROUTE, &request, NULL, NULL);
+  return netlink_ask(NETLINK_ROUTE, &request);
 }
 
 bool link_delete(int interface) {
   struct netlink_request request;
   struct ifinfomsg info = {.ifi_index = interface};
   netlink_begin(&request, RTM_DELLINK, 0, &info, sizeof info);
-  return netlink_ask(NETLINK_ROUTE, &request, NULL, NULL);
+  return netlink_ask(NETLINK_ROUTE, &request);
 }
 
 bool link_create(const char *name, const char *kind) {
@@ -127,7 +139,7 @@ bool link_create(const char *name, const char *kind) {
   size_t nest = netlink_nest(&request, IFLA_LINKINFO);
   netlink_put_text(&request, IFLA_INFO_KIND, kind);
   netlink_nest_end(&request, nest);
-  return netlink_ask(NETLINK_ROUTE, &request, NULL, NULL);
+  return netlink_ask(NETLINK_ROUTE, &request);
 }
 
 static bool change_address(int interface, const struct ip_address *address, uint16_t type, uint16_t flags) {
@@ -139,7 +151,7 @@ static bool change_address(int interface, const struct ip_address *address, uint
   netlink_begin(&request, type, flags, &info, sizeof info);
   netlink_put(&request, IFA_LOCAL, address->bytes, ip_length(address));
   netlink_put(&request, IFA_ADDRESS, address->bytes, ip_length(address));
-  return netlink_ask(NETLINK_ROUTE, &request, NULL, NULL);
+  return netlink_ask(NETLINK_ROUTE, &request);
 }
 
 bool address_add(int interface, const struct ip_address *address) {
@@ -168,5 +180,5 @@ bool route_add(int interface, const struct ip_address *destination, const struct
   }
   if (gateway != NULL) netlink_put(&request, RTA_GATEWAY, gateway->bytes, ip_length(gateway));
   netlink_put_u32(&request, RTA_OIF, (uint32_t)interface);
-  return netlink_ask(NETLINK_ROUTE, &request, NULL, NULL);
+  return netlink_ask(NETLINK_ROUTE, &request);
 }

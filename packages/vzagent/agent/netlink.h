@@ -2,10 +2,14 @@
 #ifndef VZAGENT_NETLINK_H
 #define VZAGENT_NETLINK_H
 
-#include <netinet/in.h>
+#include "ip_address.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct nlmsghdr;
+struct rtattr;
 
 enum { NETLINK_LARGEST = 16 * 1024 };
 
@@ -29,18 +33,15 @@ void netlink_put_text(struct netlink_request *request, uint16_t attribute, const
 size_t netlink_nest(struct netlink_request *request, uint16_t attribute);
 void netlink_nest_end(struct netlink_request *request, size_t nest);
 
-// Sends to `protocol` (NETLINK_ROUTE, NETLINK_GENERIC) and waits for the answer. False with errno. A message that comes
-// before it is copied to `answer`, which may be null.
-bool netlink_ask(int protocol, struct netlink_request *request, void *answer, size_t *answer_length);
+// Sends to `protocol` (NETLINK_ROUTE, NETLINK_GENERIC) and waits for the acknowledgement. False with errno.
+bool netlink_ask(int protocol, struct netlink_request *request);
 
-// An IP address of either family.
-struct ip_address {
-  uint8_t family;  // AF_INET or AF_INET6
-  uint8_t prefix_length;
-  uint8_t bytes[16];
-};
+// The same for a question: each message of the answer is given to `take`.
+bool netlink_list(int protocol, struct netlink_request *request, void (*take)(const struct nlmsghdr *, void *),
+                  void *context);
 
-static inline size_t ip_length(const struct ip_address *address) { return address->family == AF_INET ? 4 : 16; }
+// The attribute of a message behind the fixed header of its family, `size` bytes; null when it has none.
+const struct rtattr *netlink_attribute(const struct nlmsghdr *message, size_t size, uint16_t attribute);
 
 bool link_set_up(int interface);
 bool link_delete(int interface);

@@ -6,18 +6,15 @@
 #include "loop.h"
 #include "names.h"
 #include "netlink.h"
+#include "text.h"
 #include "watch.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <netpacket/packet.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,6 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -44,11 +43,11 @@ static int ethernet;  // the index of the interface with the lease; 0 while ther
 static struct ip_address leased;
 
 static void set(const char *path, const char *value) {
-  if (!file_write(path, value)) log_line("%s: %s", path, strerror(errno));
+  if (!file_write(path, value)) log_line("%s: %m", path);
 }
 
 void network_prepare(void) {
-  if (!link_set_up((int)if_nametoindex("lo"))) log_line("loopback interface: %s", strerror(errno));
+  if (!link_set_up((int)if_nametoindex("lo"))) log_line("loopback interface: %m");
   set("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
   set("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 }
@@ -73,8 +72,8 @@ static struct ip_address ipv4(struct in_addr address, uint8_t prefix_length) {
 
 static void take_address(const struct ip_address *address) {
   bool same = memcmp(&leased, address, sizeof leased) == 0;
-  if (leased.family != 0 && !same && !address_remove(ethernet, &leased)) log_line("old address: %s", strerror(errno));
-  if (!same && address->family != 0 && !address_add(ethernet, address)) log_line("new address: %s", strerror(errno));
+  if (leased.family != 0 && !same && !address_remove(ethernet, &leased)) log_line("old address: %m");
+  if (!same && address->family != 0 && !address_add(ethernet, address)) log_line("new address: %m");
   leased = *address;
 }
 
@@ -85,7 +84,7 @@ static void lease_changed(const struct dhcp_answer *lease) {
   struct ip_address address = lease->address.s_addr == 0 ? nowhere : ipv4(lease->address, lease->prefix_length);
   take_address(&address);
   struct ip_address router = ipv4(lease->router, 32);
-  if (lease->router.s_addr != 0 && !route_add(ethernet, &anywhere, &router)) log_line("route: %s", strerror(errno));
+  if (lease->router.s_addr != 0 && !route_add(ethernet, &anywhere, &router)) log_line("route: %m");
   struct network_names names = {.address = lease->address, .gateway = lease->router};
   names.dns_server_count = lease->dns_server_count;
   memcpy(names.dns_servers, lease->dns_servers, sizeof names.dns_servers);
@@ -95,19 +94,19 @@ static void lease_changed(const struct dhcp_answer *lease) {
   watch_network_changed();
 }
 
-static bool read_number(const char *interface, const char *property, unsigned long *number) {
+static bool read_number(const char *interface, const char *property, uint64_t *number) {
   char path[sizeof "/sys/class/net//" + IF_NAMESIZE + 16];
-  snprintf(path, sizeof path, "/sys/class/net/%.*s/%s", IF_NAMESIZE, interface, property);
+  text_format(path, sizeof path, "/sys/class/net/%.*s/%s", IF_NAMESIZE, interface, property);
   char *text = file_read(path, NULL);
   if (text == NULL) return false;
-  *number = strtoul(text, NULL, 10);
+  *number = text_number(text, 10, NULL);
   free(text);
   return true;
 }
 
 // The Ethernet interface with the lowest index, which is the first that the kernel found. Its name may be any.
 static int find_ethernet(char name[IF_NAMESIZE]) {
-  unsigned long lowest = 0, type, index;
+  uint64_t lowest = 0, type, index;
   DIR *interfaces = opendir("/sys/class/net");
   if (interfaces == NULL) return 0;
   for (struct dirent *entry; (entry = readdir(interfaces)) != NULL;) {
@@ -123,12 +122,12 @@ static int find_ethernet(char name[IF_NAMESIZE]) {
 
 static bool read_mac(const char *name, uint8_t mac[6]) {
   char path[sizeof "/sys/class/net//address" + IF_NAMESIZE];
-  snprintf(path, sizeof path, "/sys/class/net/%s/address", name);
+  text_format(path, sizeof path, "/sys/class/net/%s/address", name);
   char *text = file_read(path, NULL);
   bool parsed = text != NULL && strlen(text) >= 17;
   for (size_t i = 0; parsed && i < 6; i++) {
-    char *end;
-    mac[i] = (uint8_t)strtoul(text + 3 * i, &end, 16);
+    const char *end;
+    mac[i] = (uint8_t)text_number(text + 3 * i, 16, &end);
     parsed = end == text + 3 * i + 2;
   }
   free(text);
@@ -140,9 +139,9 @@ static void configure_ethernet(void) {
   uint8_t mac[6];
   ethernet = find_ethernet(name);
   if (ethernet == 0) return;
-  if (!link_set_up(ethernet) || !read_mac(name, mac)) return log_line("interface %s: %s", name, strerror(errno));
+  if (!link_set_up(ethernet) || !read_mac(name, mac)) return log_line("interface %s: %m", name);
   if (mkfifo(SETTLING, 0600) != 0 || (settling = open(SETTLING, O_RDWR | O_CLOEXEC)) < 0) {
-    log_line(SETTLING ": %s", strerror(errno));
+    log_line(SETTLING ": %m");
   }
   timer_start(&patience, LEASE_MILLIS, lost_patience);
   dhcp_start(ethernet, name, mac, lease_changed);
@@ -168,7 +167,7 @@ static bool watch_changes(void) {
 }
 
 void network_open(bool dhcp) {
-  if (!watch_changes()) log_line("changes of the network are not seen: %s", strerror(errno));
+  if (!watch_changes()) log_line("changes of the network are not seen: %m");
   if (dhcp) configure_ethernet();
 }
 
@@ -183,87 +182,88 @@ void network_wait_until_settled(int fd) {
   close(fd);
 }
 
-static struct slice text_slice(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
+// The addresses of one interface.
+struct addresses {
+  uint32_t interface;
+  bool is_complete;
+  struct list_maker list;
+};
+
+static void add_address(const struct nlmsghdr *message, void *context) {
+  struct addresses *addresses = context;
+  const struct ifaddrmsg *info = NLMSG_DATA(message);
+  if (message->nlmsg_type != RTM_NEWADDR || info->ifa_index != addresses->interface) return;
+  struct ip_address address = {.family = info->ifa_family};
+  // Where there are two, the other is the far end's.
+  const struct rtattr *own = netlink_attribute(message, sizeof *info, IFA_LOCAL);
+  if (own == NULL) own = netlink_attribute(message, sizeof *info, IFA_ADDRESS);
+  if (own == NULL || RTA_PAYLOAD(own) != ip_length(&address)) return;
+  memcpy(address.bytes, RTA_DATA(own), ip_length(&address));
+  char alone[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 4];
+  text_format(text, sizeof text, "%s/%u", ip_text(&address, alone), info->ifa_prefixlen);
+  addresses->is_complete = addresses->is_complete && string_add(&addresses->list, text_slice(text));
 }
 
-static uint8_t prefix_length(const struct sockaddr *mask) {
-  uint8_t bytes[16] = {0};
-  uint8_t length = 0;
-  if (mask->sa_family == AF_INET) {
-    memcpy(bytes, &((const struct sockaddr_in *)mask)->sin_addr, 4);
-  } else {
-    memcpy(bytes, &((const struct sockaddr_in6 *)mask)->sin6_addr, 16);
-  }
-  for (size_t i = 0; i < sizeof bytes; i++) length += (uint8_t)__builtin_popcount(bytes[i]);
-  return length;
+static bool list_addresses(struct addresses *addresses) {
+  struct netlink_request request;
+  const struct ifaddrmsg every = {0};
+  netlink_begin(&request, RTM_GETADDR, NLM_F_DUMP, &every, sizeof every);
+  return netlink_list(NETLINK_ROUTE, &request, add_address, addresses) && addresses->is_complete;
 }
 
-static bool add_addresses(struct list_maker *list, const struct ifaddrs *all, const char *name) {
-  bool added = true;
-  for (const struct ifaddrs *each = all; added && each != NULL; each = each->ifa_next) {
-    char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 4];
-    if (each->ifa_addr == NULL || each->ifa_netmask == NULL || strcmp(each->ifa_name, name) != 0) continue;
-    int family = each->ifa_addr->sa_family;
-    if (family != AF_INET && family != AF_INET6) continue;
-    const void *bytes = family == AF_INET ? (const void *)&((const struct sockaddr_in *)each->ifa_addr)->sin_addr
-                                          : (const void *)&((const struct sockaddr_in6 *)each->ifa_addr)->sin6_addr;
-    inet_ntop(family, bytes, address, sizeof address);
-    snprintf(text, sizeof text, "%s/%u", address, prefix_length(each->ifa_netmask));
-    added = string_add(list, text_slice(text));
-  }
-  return added;
-}
+struct interfaces {
+  bool is_complete;
+  struct list_maker list;
+};
 
-static bool add_interface(struct list_maker *interfaces, const struct ifaddrs *all, const struct ifaddrs *link) {
-  const struct sockaddr_ll *hardware = (const struct sockaddr_ll *)link->ifa_addr;
+static void add_interface(const struct nlmsghdr *message, void *context) {
+  struct interfaces *interfaces = context;
+  const struct ifinfomsg *info = NLMSG_DATA(message);
+  if (message->nlmsg_type != RTM_NEWLINK || (info->ifi_flags & IFF_LOOPBACK) != 0) return;
+  const struct rtattr *name = netlink_attribute(message, sizeof *info, IFLA_IFNAME);
+  const struct rtattr *hardware = netlink_attribute(message, sizeof *info, IFLA_ADDRESS);
+  if (name == NULL) return;
   char mac[18] = "";
-  if (hardware != NULL && hardware->sll_halen == 6) {
-    const unsigned char *byte = hardware->sll_addr;
-    snprintf(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", byte[0], byte[1], byte[2], byte[3], byte[4], byte[5]);
+  if (hardware != NULL && RTA_PAYLOAD(hardware) == 6) {
+    const uint8_t *byte = RTA_DATA(hardware);
+    text_format(mac, sizeof mac, "%02x:%02x:%02x:%02x:%02x:%02x", byte[0], byte[1], byte[2], byte[3], byte[4], byte[5]);
   }
-  struct list_maker addresses = {0};
-  bool added = add_addresses(&addresses, all, link->ifa_name);
+  struct addresses addresses = {.interface = (uint32_t)info->ifi_index, .is_complete = true};
+  bool added = list_addresses(&addresses);
   struct interface_entry entry = {
-      .name = text_slice(link->ifa_name), .mac = text_slice(mac), .addresses = list_made(&addresses)};
-  added = added && interface_entry_add(interfaces, &entry);
-  bytes_free(&addresses.encoded);
-  return added;
+      .name = text_slice(RTA_DATA(name)), .mac = text_slice(mac), .addresses = list_made(&addresses.list)};
+  interfaces->is_complete = interfaces->is_complete && added && interface_entry_add(&interfaces->list, &entry);
+  bytes_free(&addresses.list.encoded);
 }
 
-static bool add_interfaces(struct list_maker *interfaces) {
-  struct ifaddrs *all;
-  if (getifaddrs(&all) != 0) return false;
-  bool added = true;
-  for (struct ifaddrs *each = all; added && each != NULL; each = each->ifa_next) {
-    // One entry of an interface is the interface itself; one without a hardware address has none there.
-    if (each->ifa_addr != NULL && each->ifa_addr->sa_family != AF_PACKET) continue;
-    if ((each->ifa_flags & IFF_LOOPBACK) == 0) added = add_interface(interfaces, all, each);
-  }
-  freeifaddrs(all);
-  return added;
+static bool list_interfaces(struct interfaces *interfaces) {
+  struct netlink_request request;
+  const struct ifinfomsg every = {0};
+  netlink_begin(&request, RTM_GETLINK, NLM_F_DUMP, &every, sizeof every);
+  return netlink_list(NETLINK_ROUTE, &request, add_interface, interfaces) && interfaces->is_complete;
 }
 
 void network_report(struct connection *connection) {
   const struct network_names *names = names_network();
-  struct list_maker interfaces = {0}, servers = {0};
-  char gateway[INET_ADDRSTRLEN] = "";
-  bool made = add_interfaces(&interfaces);
+  struct interfaces interfaces = {.is_complete = true};
+  struct list_maker servers = {0};
+  char gateway[INET_ADDRSTRLEN] = "", server[INET_ADDRSTRLEN];
+  bool made = list_interfaces(&interfaces);
   for (size_t i = 0; made && i < names->dns_server_count; i++) {
-    made = string_add(&servers, text_slice(inet_ntoa(names->dns_servers[i])));
+    made = string_add(&servers, text_slice(ipv4_text(names->dns_servers[i], server)));
   }
-  if (names->gateway.s_addr != 0) snprintf(gateway, sizeof gateway, "%s", inet_ntoa(names->gateway));
+  if (names->gateway.s_addr != 0) ipv4_text(names->gateway, gateway);
   if (made) {
     struct message message = {.tag = TAG_NETWORK};
     message.network = (struct network_message){
-        .interfaces = list_made(&interfaces),
+        .interfaces = list_made(&interfaces.list),
         .gateway = {.present = gateway[0] != '\0', .value = text_slice(gateway)},
         .dns_servers = list_made(&servers),
     };
     connection_send(connection, &message);
   } else {
-    connection_send_fault(connection, fault(FAILURE_KIND_EXHAUSTED, "cannot list the network: %s", strerror(errno)));
+    connection_send_fault(connection, fault(FAILURE_KIND_EXHAUSTED, "cannot list the network: %m"));
   }
-  bytes_free(&interfaces.encoded);
+  bytes_free(&interfaces.list.encoded);
   bytes_free(&servers.encoded);
 }

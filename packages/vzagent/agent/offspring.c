@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,7 +44,7 @@ pid_t offspring_within(const char *leaf, int init) {
   pid_t child = make(leaf, 0);
   if (child == 0) return child;
   int error = errno;
-  if (setns(own, CLONE_NEWPID) != 0) log_fatal("cannot return to the agent's PID namespace: %s", strerror(errno));
+  if (setns(own, CLONE_NEWPID) != 0) log_fatal("cannot return to the agent's PID namespace: %m");
   errno = error;
   return child;
 }

@@ -1,5 +1,6 @@
 #include "output.h"
 
+#include "clock.h"
 #include "process.h"
 
 #include <errno.h>
@@ -20,12 +21,6 @@ static uint8_t scratch[READ_AT_ONCE];
 void output_prepare(int fd) {
   fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);  // a smaller pipe is slower, not wrong
   fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-static uint64_t unix_micros(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  return time.tv_sec < 0 ? 0 : (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
 }
 
 static void rested(struct timer *timer) {
@@ -56,7 +51,7 @@ static bool take(struct output *output) {
     return false;
   }
   if (output->is_last) output->left -= (size_t)got;
-  spool_add(&output->process->spool, output->stream, unix_micros(),
+  spool_add(&output->process->spool, output->stream, clock_micros(CLOCK_REALTIME),
             (struct slice){.data = scratch, .length = (size_t)got});
   // A program that writes much is let to fill its pipe, so that little reads do not become little frames.
   if (got >= BULK && (size_t)got < room && !output->is_last) {

@@ -11,7 +11,7 @@
 #define INTERFACE "zl-overlay0"
 
 static const struct fault *failure(const char *what) {
-  return fault(failure_kind_of(errno), "the overlay: %s: %s", what, strerror(errno));
+  return fault_errno("the overlay: %s", what);
 }
 
 static bool create(void) {

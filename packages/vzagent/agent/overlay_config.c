@@ -1,5 +1,7 @@
 #include "overlay_config.h"
 
+#include "text.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,10 +58,10 @@ static bool parse_address(const char *text, struct ip_address *address) {
   return true;
 }
 
-static bool parse_number(const char *text, unsigned long largest, unsigned long *number) {
-  char *end;
+static bool parse_number(const char *text, uint64_t largest, uint64_t *number) {
+  const char *end;
   if (*text < '0' || *text > '9' || strlen(text) > 6) return false;
-  *number = strtoul(text, &end, 10);
+  *number = text_number(text, 10, &end);
   return *end == '\0' && *number <= largest;
 }
 
@@ -71,7 +73,7 @@ static bool parse_network(struct slice slice, struct ip_address *network) {
   if (slash != NULL) *slash = '\0';
   *network = (struct ip_address){0};
   if (!parse_address(text, network)) return false;
-  unsigned long length = network->prefix_length;
+  uint64_t length = network->prefix_length;
   if (slash != NULL && !parse_number(slash + 1, network->prefix_length, &length)) return false;
   network->prefix_length = (uint8_t)length;
   for (size_t bit = length; bit < ip_length(network) * 8; bit++) network->bytes[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
@@ -109,7 +111,7 @@ static const struct fault *parse_allowed(struct slice text, struct wireguard_pee
 // ADDRESS:PORT or [ADDRESS]:PORT.
 static bool parse_endpoint(struct slice slice, struct wireguard_peer *peer) {
   char text[INET6_ADDRSTRLEN + 16];
-  unsigned long port;
+  uint64_t port;
   if (!copy_text(slice, text, sizeof text)) return false;
   char *colon = strrchr(text, ':'), *address = text;
   if (colon == NULL || !parse_number(colon + 1, 65535, &port) || port == 0) return false;

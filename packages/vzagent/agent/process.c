@@ -19,7 +19,10 @@
 #include <unistd.h>
 
 // How long what a process has started may go on with its output after its end: as long as it takes a pipeline to end.
-enum { GRACE_MILLISECONDS = 100, LAST_OUTPUT = 512 * 1024 };
+enum { GRACE_MILLISECONDS = 100 };
+
+// What two full pipes hold, and room to see that nothing follows.
+enum { LAST_OUTPUT = 512 * 1024 + 1 };
 
 static struct process *processes;
 static size_t count;
@@ -177,12 +180,12 @@ void process_adopt(struct process *process, pid_t pid, int report) {
   close_stdio(process);
   if (loop_add(&process->report, report, EPOLLIN, report_ready)) return;
   close(report);
-  process_fail(process, fault(FAILURE_KIND_EXHAUSTED, "the agent cannot watch the new process: %s", strerror(errno)));
+  process_fail(process, fault(FAILURE_KIND_EXHAUSTED, "the agent cannot watch the new process: %m"));
 }
 
 const struct fault *process_launch(struct process *process, const struct spec *spec, int init) {
   int report[2];
-  if (!start_pair(report)) return fault(failure_kind_of(errno), "cannot make a socket: %s", strerror(errno));
+  if (!start_pair(report)) return fault_errno("cannot make a socket");
   pid_t child = offspring_within(process->leaf, init);
   if (child == 0) {
     struct launch launch = {.spec = spec, .report = report[1], .init = init, .is_console = process->id == WORKLOAD};
@@ -220,8 +223,18 @@ static void complete(struct timer *timer) {
   session_pump(process);
 }
 
+// The last output finds room, so that the end need not wait for a host. Given while others still wrote, it would be
+// theirs.
+static void give_last_room(struct process *process) {
+  if (process->has_last_room) return;
+  process->has_last_room = true;
+  process->spool.limit += LAST_OUTPUT;
+  session_pump(process);
+}
+
 static void finish_output(struct timer *timer) {
   struct process *process = (struct process *)((char *)timer - offsetof(struct process, grace));
+  give_last_room(process);
   for (int i = 0; i < 2; i++) output_finish(&process->outputs[i]);
 }
 
@@ -230,8 +243,6 @@ static void take_end(struct process *process) {
   process->is_oom_killed = is_killed && cgroup_oom_kills(process->leaf) > 0;
   process->state = PROCESS_ENDED;
   input_close(&process->input);
-  // The last output finds room, so that the end need not wait for a host.
-  process->spool.limit += LAST_OUTPUT;
   process->kind->ended(process);
   session_pump(process);
   if (process->id != WORKLOAD) timer_start(&process->grace, GRACE_MILLISECONDS, finish_output);
@@ -251,6 +262,9 @@ void process_settle(struct process *process) {
   }
   bool is_gone = process->pid == 0 || process->is_reaped;
   if (process->state == PROCESS_RUNNING && is_gone) take_end(process);
+  if (process->state == PROCESS_ENDED && process->id == WORKLOAD && process->kind->is_over(process)) {
+    give_last_room(process);
+  }
   bool is_drained = process->outputs[0].source.fd < 0 && process->outputs[1].source.fd < 0;
   bool is_complete = (process->state == PROCESS_FAILED && is_gone) || (process->state == PROCESS_ENDED && is_drained);
   if (is_complete && process->kind->is_over(process)) timer_start(&process->completion, 0, complete);
@@ -304,7 +318,7 @@ const struct fault *process_signal(struct process *process, int32_t signum, enum
   if (process->is_reaped) return fault(FAILURE_KIND_GONE, "the process has ended");
   // Not reaped, it still has its number.
   if (kill(target == SIGNAL_TARGET_GROUP ? -process->pid : process->pid, signum) == 0) return NULL;
-  return fault(errno == ESRCH ? FAILURE_KIND_GONE : FAILURE_KIND_INTERNAL, "cannot signal it: %s", strerror(errno));
+  return fault(errno == ESRCH ? FAILURE_KIND_GONE : FAILURE_KIND_INTERNAL, "cannot signal it: %m");
 }
 
 void process_kill(struct process *process) {
@@ -316,5 +330,5 @@ const struct fault *process_resize(struct process *process, const struct tty_siz
   if (!process->has_tty) return fault(FAILURE_KIND_INVALID, "the process has no terminal");
   if (process->outputs[0].source.fd < 0) return fault(FAILURE_KIND_GONE, "the process's terminal is closed");
   if (terminal_resize(process->outputs[0].source.fd, size)) return NULL;
-  return fault(FAILURE_KIND_INTERNAL, "cannot resize the terminal: %s", strerror(errno));
+  return fault(FAILURE_KIND_INTERNAL, "cannot resize the terminal: %m");
 }

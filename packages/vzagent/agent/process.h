@@ -65,6 +65,7 @@ struct process {
   struct connection *connection;  // the one that has its part; null when there is none
   uint64_t sent;                  // offset of the first byte of output that it was not sent
   bool is_told;                   // it was sent the exit
+  bool has_last_room;  // for what is in its pipes when nobody writes any more
   struct fault *failure;          // null while there is none
 };
 

@@ -1,44 +1,45 @@
 #include "process_list.h"
 
 #include "cgroups.h"
+#include "clock.h"
 #include "files.h"
+#include "text.h"
 
 #include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MOST_LISTED = 8192, MOST_DEPTH = 8, COMMAND = 512, PATH = 512 };
 
 static char *read_of(pid_t pid, const char *file, size_t *length) {
   char path[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+  text_format(path, sizeof path, "/proc/%d/%s", pid, file);
   return file_read(path, length);
 }
 
-static const char *value_of(const char *status, const char *key) {
-  const char *at = status == NULL ? NULL : strstr(status, key);
-  return at == NULL ? NULL : at + strlen(key);
+// The number behind `key`; 0 when there is none.
+static uint32_t value_of(const char *status, const char *key) {
+  const char *at = text_after(status, key);
+  return at == NULL ? 0 : (uint32_t)text_number(at, 10, NULL);
 }
 
 // The number by which a process of the container knows itself or another; 0 for one outside.
 static int32_t inner_pid(const char *status) {
-  const char *at = value_of(status, "\nNSpid:");
+  const char *at = text_after(status, "\nNSpid:");
   if (at == NULL) return 0;
   int32_t pid = 0;
   int count = 0;
-  for (char *end; *at != '\n' && *at != '\0'; at = end, count++) {
-    pid = (int32_t)strtol(at, &end, 10);
+  for (const char *end; *at != '\n' && *at != '\0'; at = end, count++) {
+    pid = (int32_t)text_number(at, 10, &end);
     if (end == at) break;
   }
   return count > 1 ? pid : 0;
 }
 
 static int32_t inner_parent(const char *status) {
-  const char *at = value_of(status, "\nPPid:");
-  pid_t parent = at == NULL ? 0 : (pid_t)strtol(at, NULL, 10);
+  pid_t parent = (pid_t)value_of(status, "\nPPid:");
   if (parent == 0) return 0;
   char *text = read_of(parent, "status", NULL);
   int32_t inner = inner_pid(text);
@@ -47,32 +48,26 @@ static int32_t inner_parent(const char *status) {
 }
 
 static uint64_t boot_unix_micros(void) {
-  struct timespec real, since;
-  clock_gettime(CLOCK_REALTIME, &real);
-  clock_gettime(CLOCK_BOOTTIME, &since);
-  int64_t micros = (int64_t)(real.tv_sec - since.tv_sec) * 1000000 + (real.tv_nsec - since.tv_nsec) / 1000;
-  return micros < 0 ? 0 : (uint64_t)micros;
+  uint64_t real = clock_micros(CLOCK_REALTIME), since = clock_micros(CLOCK_BOOTTIME);
+  return real < since ? 0 : real - since;
 }
 
 // Field `number` of /proc/PID/stat, counted from 1 as in its manual page. Fields stand behind the name, which is the
 // second and may hold anything.
-static int64_t stat_field(const char *stat, int number) {
+static uint64_t stat_field(const char *stat, int number) {
   const char *at = strrchr(stat, ')');
   for (int field = 2; at != NULL && field < number; field++) at = strchr(at + 1, ' ');
-  return at == NULL ? 0 : strtoll(at + 1, NULL, 10);
+  return at == NULL ? 0 : text_number(at + 1, 10, NULL);
 }
 
 enum { STAT_USER = 14, STAT_SYSTEM = 15, STAT_STARTED = 22, STAT_RESIDENT = 24 };
 
-static uint64_t micros_of_ticks(int64_t ticks) {
-  return ticks < 0 ? 0 : (uint64_t)ticks * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
-}
+static uint64_t micros_of_ticks(uint64_t ticks) { return ticks * 1000000 / getauxval(AT_CLKTCK); }
 
 static void add_times(struct process_entry *entry, const char *stat) {
-  int64_t pages = stat_field(stat, STAT_RESIDENT);
   entry->cpu_micros = micros_of_ticks(stat_field(stat, STAT_USER) + stat_field(stat, STAT_SYSTEM));
   entry->started_unix_micros = boot_unix_micros() + micros_of_ticks(stat_field(stat, STAT_STARTED));
-  entry->resident_bytes = pages < 0 ? 0 : (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+  entry->resident_bytes = stat_field(stat, STAT_RESIDENT) * getauxval(AT_PAGESZ);
 }
 
 // The arguments with spaces between; of a process without any, its name in brackets.
@@ -88,7 +83,7 @@ static struct slice make_command(char command[COMMAND], const char *arguments, s
   }
   const char *open = strchr(stat, '('), *close = strrchr(stat, ')');
   if (open == NULL || close == NULL) return (struct slice){0};
-  int written = snprintf(command, COMMAND, "[%.*s]", (int)(close - open - 1), open + 1);
+  int written = text_format(command, COMMAND, "[%.*s]", (int)(close - open - 1), open + 1);
   return (struct slice){.data = (const uint8_t *)command, .length = (size_t)written};
 }
 
@@ -100,9 +95,8 @@ static bool add(struct list_maker *list, pid_t pid) {
   bool added = true;
   if (status != NULL && stat != NULL) {
     char command[COMMAND];
-    const char *uid = value_of(status, "\nUid:");
     struct process_entry entry = {.pid = inner_pid(status), .parent = inner_parent(status)};
-    entry.uid = uid == NULL ? 0 : (uint32_t)strtoul(uid, NULL, 10);
+    entry.uid = value_of(status, "\nUid:");
     add_times(&entry, stat);
     const char *name_end = strrchr(stat, ')');
     bool has_state = name_end != NULL && name_end[1] == ' ' && name_end[2] != '\0';
@@ -118,11 +112,11 @@ static bool add(struct list_maker *list, pid_t pid) {
 
 static bool add_all(struct list_maker *list, const char *path, int depth) {
   char name[PATH + 32];
-  snprintf(name, sizeof name, "%s/cgroup.procs", path);
+  text_format(name, sizeof name, "%s/cgroup.procs", path);
   char *text = file_read(name, NULL);
   bool is_complete = true;
-  for (char *at = text; at != NULL && *at != '\0' && is_complete && list->count < MOST_LISTED; at++) {
-    is_complete = add(list, (pid_t)strtol(at, &at, 10));
+  for (const char *at = text; at != NULL && *at != '\0' && is_complete && list->count < MOST_LISTED; at++) {
+    is_complete = add(list, (pid_t)text_number(at, 10, &at));
     if (*at == '\0') break;
   }
   free(text);
@@ -131,7 +125,7 @@ static bool add_all(struct list_maker *list, const char *path, int depth) {
   for (struct dirent *entry; is_complete && (entry = readdir(folder)) != NULL;) {
     if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
     char inner[PATH];
-    int length = snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+    int length = text_format(inner, sizeof inner, "%s/%s", path, entry->d_name);
     if (length > 0 && (size_t)length < sizeof inner) is_complete = add_all(list, inner, depth + 1);
   }
   closedir(folder);

@@ -1,13 +1,15 @@
 #include "program.h"
 
+#include "text.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static bool is_elf(const char *file) {
@@ -64,9 +66,9 @@ const struct fault *program_exec(const struct spec *spec) {
   for (const char *folder = spec_path(spec);; folder++) {
     size_t length = strcspn(folder, ":");
     const char *shown = length == 0 ? "." : folder;
-    int written = snprintf(candidate, sizeof candidate, "%.*s/%s", length == 0 ? 1 : (int)length, shown, name);
+    int written = text_format(candidate, sizeof candidate, "%.*s/%s", length == 0 ? 1 : (int)length, shown, name);
     if (written > 0 && (size_t)written < sizeof candidate && is_file(candidate)) {
-      if (faccessat(AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) return exec_file(spec, candidate);
+      if (syscall(SYS_faccessat2, AT_FDCWD, candidate, X_OK, AT_EACCESS) == 0) return exec_file(spec, candidate);
       if (unusable[0] == '\0') memcpy(unusable, candidate, sizeof unusable);
     }
     folder += length;

@@ -17,9 +17,6 @@
 #include "watch.h"
 #include "workload.h"
 
-#include <errno.h>
-#include <string.h>
-
 static void answer(struct connection *connection, const struct fault *failed) {
   if (failed != NULL) {
     connection_send_fault(connection, failed);
@@ -30,12 +27,12 @@ static void answer(struct connection *connection, const struct fault *failed) {
 
 static void set_time(struct connection *connection, const struct message *message) {
   if (clock_set(message->set_time.unix_secs)) return;
-  connection_send_error(connection, "SetTime: %s", strerror(errno));
+  connection_send_error(connection, "SetTime: %m");
 }
 
 static void set_clock(struct connection *connection, const struct message *message) {
   bool set = clock_set_micros(message->set_clock.unix_micros);
-  answer(connection, set ? NULL : fault(failure_kind_of(errno), "cannot set the clock: %s", strerror(errno)));
+  answer(connection, set ? NULL : fault_errno("cannot set the clock"));
 }
 
 static void overlay_config(struct connection *connection, const struct message *message) {

@@ -46,24 +46,24 @@ static const char *name_of(int number) {
 static bool set(int resource, const struct rlimit *value) {
   struct rlimit current;
   // What is so already may stay so without the privilege to raise it.
-  if (getrlimit(resource, &current) == 0 && current.rlim_cur == value->rlim_cur &&
+  if (prlimit(0, resource, NULL, &current) == 0 && current.rlim_cur == value->rlim_cur &&
       current.rlim_max == value->rlim_max) {
     return true;
   }
-  return setrlimit(resource, value) == 0;
+  return prlimit(0, resource, value, NULL) == 0;
 }
 
 const struct fault *rlimits_apply(const struct spec *spec) {
   // A program's descriptors are limited as under a systemd service; the agent's own limit is higher.
   const struct rlimit files = {.rlim_cur = 1024, .rlim_max = 524288};
   struct rlimit own;
-  if (getrlimit(RLIMIT_NOFILE, &own) == 0 && own.rlim_max > files.rlim_max) own.rlim_max = files.rlim_max;
+  if (prlimit(0, RLIMIT_NOFILE, NULL, &own) == 0 && own.rlim_max > files.rlim_max) own.rlim_max = files.rlim_max;
   own.rlim_cur = own.rlim_max < files.rlim_cur ? own.rlim_max : files.rlim_cur;
-  if (!set(RLIMIT_NOFILE, &own)) return fault(FAILURE_KIND_INTERNAL, "cannot limit descriptors: %s", strerror(errno));
+  if (!set(RLIMIT_NOFILE, &own)) return fault(FAILURE_KIND_INTERNAL, "cannot limit descriptors: %m");
   for (size_t i = 0; i < spec->limit_count; i++) {
     if (set(spec->limits[i].resource, &spec->limits[i].value)) continue;
     enum failure_kind kind = errno == EINVAL ? FAILURE_KIND_INVALID : FAILURE_KIND_UNSUPPORTED;
-    return fault(kind, "cannot set the resource limit \"%s\": %s", name_of(spec->limits[i].resource), strerror(errno));
+    return fault(kind, "cannot set the resource limit \"%s\": %m", name_of(spec->limits[i].resource));
   }
   return NULL;
 }

@@ -2,11 +2,10 @@
 
 #include "disks.h"
 #include "mount_tree.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +16,7 @@
 
 static const struct fault *make(const char *path) {
   if (mkdir(path, 0755) == 0 || errno == EEXIST) return NULL;
-  return fault(failure_kind_of(errno), "cannot make %s: %s", path, strerror(errno));
+  return fault_errno("cannot make %s", path);
 }
 
 // Attaches a detached mount to a folder of the agent's and closes it.
@@ -25,7 +24,7 @@ static const struct fault *attach(int tree, const char *path) {
   const struct fault *failed = make(path);
   int place = failed == NULL ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
   if (failed == NULL && (place < 0 || !tree_attach(tree, place))) {
-    failed = fault(failure_kind_of(errno), "cannot mount at %s: %s", path, strerror(errno));
+    failed = fault_errno("cannot mount at %s", path);
   }
   if (place >= 0) close(place);
   close(tree);
@@ -46,7 +45,7 @@ static const struct fault *mount_upper(const struct container_root *root) {
     failed = disk_mount_ext4(root->upper_source, &tree);
   } else {
     char size[32] = "50%";
-    if (root->upper_bytes > 0) snprintf(size, sizeof size, "%llu", (unsigned long long)root->upper_bytes);
+    if (root->upper_bytes > 0) text_format(size, sizeof size, "%llu", (unsigned long long)root->upper_bytes);
     const struct tree_option options[] = {{"size", size}, {"mode", "755"}, {NULL, NULL}};
     failed = tree_mount("tmpfs", "changes", options, TREE_NODEV, &tree);
   }
@@ -63,7 +62,7 @@ static const struct fault *make_upper_folder(void) {
              chmod(CHANGES "/upper", image.st_mode & 07777) == 0) {
     return NULL;
   }
-  return fault(failure_kind_of(errno), "cannot make the writable layer's root folder: %s", strerror(errno));
+  return fault_errno("cannot make the writable layer's root folder");
 }
 
 const struct fault *root_assemble(const struct container_root *root) {
@@ -81,7 +80,7 @@ const struct fault *root_assemble(const struct container_root *root) {
             "lowerdir=" LOWER ",upperdir=" CHANGES "/upper,workdir=" CHANGES "/work") == 0) {
     return NULL;
   }
-  return fault(failure_kind_of(errno), "cannot mount the container's root (overlay): %s", strerror(errno));
+  return fault_errno("cannot mount the container's root (overlay)");
 }
 
 static bool booted;

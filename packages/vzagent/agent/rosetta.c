@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,7 +42,7 @@ static bool mount_binfmt(void) {
 
 void rosetta_register(void) {
   if (!mount_interpreter()) return;
-  if (!mount_binfmt() || !file_write(BINFMT "/register", REGISTRATION)) log_line("Rosetta: %s", strerror(errno));
+  if (!mount_binfmt() || !file_write(BINFMT "/register", REGISTRATION)) log_line("Rosetta: %m");
 }
 
 #else

@@ -49,7 +49,7 @@ enum { IO_URING_SETUP = 425, CLONE3 = 435, X32_BIT = 0x40000000 };
 enum { CHECK = 2, ARGUMENT_CHECK = 5, NATIVE_PART = 1 + 3 * CHECK + 3 * ARGUMENT_CHECK + 1,
        OTHER_PART = 1 + 2 * CHECK + 4 * ARGUMENT_CHECK + 1 };
 
-static struct sock_filter filter[] = {
+static const struct sock_filter filter[] = {
     LOAD(arch),
     SKIP_UNLESS_EQUAL(NATIVE_ARCH, NATIVE_PART),
     LOAD(nr),
@@ -80,6 +80,6 @@ static struct sock_filter filter[] = {
 _Static_assert(sizeof filter / sizeof filter[0] == 1 + 1 + NATIVE_PART + 1 + OTHER_PART + 1, "a jump is off");
 
 bool seccomp_install(void) {
-  struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+  struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = (struct sock_filter *)filter};
   return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }

@@ -141,8 +141,7 @@ const struct fault *seed_volume(int image, int volume, const char *target) {
   }
   const struct fault *failed = NULL;
   if (!done) {
-    failed = fault(failure_kind_of(errno), "cannot fill the empty volume at %s from the image: %s", target,
-                   strerror(errno));
+    failed = fault_errno("cannot fill the empty volume at %s from the image", target);
   }
   if (from >= 0) close(from);
   if (to >= 0) close(to);

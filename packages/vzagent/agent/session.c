@@ -1,7 +1,5 @@
 #include "session.h"
 
-#include <string.h>
-
 static void send_stdin_window(struct process *process, size_t bytes) {
   struct stdin_taken_message taken = {.bytes = (uint32_t)bytes};
   connection_send(process->connection, &(struct message){.tag = TAG_STDIN_TAKEN, .stdin_taken = taken});

@@ -2,9 +2,8 @@
 
 #include "capabilities.h"
 #include "rlimits.h"
+#include "text.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,16 +178,12 @@ static const struct fault *check_ids(uint32_t uid, uint32_t gid) {
   return fault(FAILURE_KIND_INVALID, "uid and gid must be below 4294967295");
 }
 
-static struct slice text_slice(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
-}
-
 const struct fault *spec_of_run(const struct run_message *run, struct spec *spec) {
   *spec = legacy();
   const struct fault *failed = check_ids(run->uid, run->gid);
   if (failed != NULL) return failed;
   char ids[IDS_TEXT];
-  snprintf(ids, sizeof ids, "%" PRIu32 ":%" PRIu32, run->uid, run->gid);
+  text_format(ids, sizeof ids, "%u:%u", run->uid, run->gid);
   const struct request request = {.argv = run->argv, .env = run->env, .cwd = run->cwd, .user = text_slice(ids)};
   return make(&request, spec);
 }
@@ -201,9 +196,9 @@ const struct fault *spec_of_exec(const struct exec_message *exec, struct spec *s
   if (failed != NULL) return failed;
   char ids[IDS_TEXT] = "";
   if (exec->gid.present) {
-    snprintf(ids, sizeof ids, "%" PRIu32 ":%" PRIu32, uid, exec->gid.value);
+    text_format(ids, sizeof ids, "%u:%u", uid, exec->gid.value);
   } else if (exec->uid.present) {
-    snprintf(ids, sizeof ids, "%" PRIu32, uid);
+    text_format(ids, sizeof ids, "%u", uid);
   }
   struct request request = {.argv = exec->argv, .env = exec->env, .cwd = exec->cwd, .user = text_slice(ids)};
   // The host gives numbers beside a name as far as it knows them; the name says more.

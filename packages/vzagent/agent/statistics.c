@@ -1,10 +1,10 @@
 #include "statistics.h"
 
 #include "cgroups.h"
+#include "clock.h"
 #include "files.h"
+#include "text.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,44 +21,29 @@ static struct optional_u64 optional(const char *file, const char *key) {
   return number;
 }
 
-static struct slice text_slice(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
-}
-
-static uint64_t now_micros(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_REALTIME, &time);
-  return time.tv_sec < 0 ? 0 : (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
-static uint64_t meminfo(const char *text, const char *key) {
-  const char *at = text == NULL ? NULL : strstr(text, key);
-  return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10) * 1024;
+// The number behind the first `key`; 0 when there is none.
+static uint64_t number_after(const char *text, const char *key) {
+  const char *at = text_after(text, key);
+  return at == NULL ? 0 : text_number(at, 10, NULL);
 }
 
 static void add_memory(struct statistics_message *answer) {
   char *text = file_read("/proc/meminfo", NULL);
-  answer->guest_memory_bytes = meminfo(text, "MemTotal:");
-  answer->guest_memory_available_bytes = meminfo(text, "MemAvailable:");
+  answer->guest_memory_bytes = number_after(text, "MemTotal:") * 1024;
+  answer->guest_memory_available_bytes = number_after(text, "MemAvailable:") * 1024;
   free(text);
 }
 
 // The name of a device number: the last segment of where /sys/dev/block/N:M leads.
 static const char *device_name(const char *number, char name[256]) {
   char path[64], target[256];
-  snprintf(path, sizeof path, "/sys/dev/block/%.32s", number);
+  text_format(path, sizeof path, "/sys/dev/block/%.32s", number);
   ssize_t length = readlink(path, target, sizeof target - 1);
   if (length <= 0) return number;
   target[length] = '\0';
   const char *last = strrchr(target, '/');
-  snprintf(name, 256, "%s", last == NULL ? target : last + 1);
+  text_format(name, 256, "%s", last == NULL ? target : last + 1);
   return name;
-}
-
-// The value of `key=` in a line of io.stat.
-static uint64_t io_value(const char *line, const char *key) {
-  const char *at = strstr(line, key);
-  return at == NULL ? 0 : strtoull(at + strlen(key), NULL, 10);
 }
 
 static bool add_io(struct list_maker *list) {
@@ -70,10 +55,10 @@ static bool add_io(struct list_maker *list) {
     if (values == NULL || strchr(values, '=') == NULL) continue;
     struct io_statistics io = {
         .device = text_slice(device_name(number, name)),
-        .read_bytes = io_value(values, "rbytes="),
-        .write_bytes = io_value(values, "wbytes="),
-        .read_operations = io_value(values, "rios="),
-        .write_operations = io_value(values, "wios="),
+        .read_bytes = number_after(values, "rbytes="),
+        .write_bytes = number_after(values, "wbytes="),
+        .read_operations = number_after(values, "rios="),
+        .write_operations = number_after(values, "wios="),
     };
     is_complete = io_statistics_add(list, &io);
   }
@@ -87,8 +72,8 @@ static bool add_network(struct list_maker *list, char *line) {
   if (colon == NULL) return true;  // the headings
   *colon = '\0';
   uint64_t value[12] = {0};
-  char *at = colon + 1;
-  for (size_t i = 0; i < sizeof value / sizeof value[0]; i++) value[i] = strtoull(at, &at, 10);
+  const char *at = colon + 1;
+  for (size_t i = 0; i < sizeof value / sizeof value[0]; i++) value[i] = text_number(at, 10, &at);
   if (strcmp(name, "lo") == 0) return true;
   struct network_statistics network = {
       .interface = text_slice(name),
@@ -118,7 +103,7 @@ void statistics(struct connection *connection, const struct message *message) {
   (void)message;
   struct list_maker io = {0}, networks = {0};
   struct statistics_message answer = {
-      .unix_micros = now_micros(),
+      .unix_micros = clock_micros(CLOCK_REALTIME),
       .cpu_micros = required("cpu.stat", "usage_usec"),
       .cpu_user_micros = required("cpu.stat", "user_usec"),
       .cpu_system_micros = required("cpu.stat", "system_usec"),

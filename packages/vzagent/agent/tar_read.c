@@ -1,5 +1,7 @@
 #include "tar.h"
 
+#include "text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,8 +106,8 @@ static void read_names(const uint8_t *header, const struct extension *extension,
 // The number that a pax record gives: all of the value, decimal.
 static bool read_decimal(const char *value, uint64_t *number) {
   if (*value < '0' || *value > '9' || strlen(value) > 19) return false;
-  char *end;
-  *number = strtoull(value, &end, 10);
+  const char *end;
+  *number = text_number(value, 10, &end);
   return *end == '\0';
 }
 
@@ -113,9 +115,9 @@ static bool read_decimal(const char *value, uint64_t *number) {
 static bool read_time(const char *value, struct timespec *time) {
   bool negative = *value == '-';
   if (negative) value++;
-  char *end;
+  const char *end;
   if (*value < '0' || *value > '9' || strspn(value, "0123456789") > 18) return false;
-  long long seconds = strtoll(value, &end, 10);
+  int64_t seconds = (int64_t)text_number(value, 10, &end);
   long nanos = 0;
   if (*end == '.') {
     long unit = 100000000;
@@ -155,9 +157,9 @@ static const char *take_record(const char *key, const char *value, size_t length
 static const char *take_records(char *text, size_t size, struct extension *extension, struct tar_entry *entry) {
   static const char malformed[] = "an extended header is malformed";
   for (size_t at = 0; at < size;) {
-    char *key;
+    const char *key;
     if (text[at] < '0' || text[at] > '9') return malformed;
-    unsigned long length = strtoul(text + at, &key, 10);
+    uint64_t length = text_number(text + at, 10, &key);
     if (*key != ' ' || length > size - at || length < (size_t)(key - (text + at)) + 3) return malformed;
     char *end = text + at + length - 1, *equals = memchr(key, '=', (size_t)(end - key));
     if (*end != '\n' || equals == NULL) return malformed;

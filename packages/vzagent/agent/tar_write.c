@@ -1,6 +1,7 @@
 #include "tar.h"
 
-#include <stdio.h>
+#include "text.h"
+
 #include <string.h>
 
 enum { SHORT_NAME = 100, LARGEST_ID = 07777777 };
@@ -18,7 +19,7 @@ static bool add_record(struct bytes *records, const char *prefix, const char *ke
   size_t rest = strlen(prefix) + strlen(key) + value_length + 3;
   size_t length = rest + digits(rest + digits(rest));
   char head[32];
-  int written = snprintf(head, sizeof head, "%zu ", length);
+  int written = text_format(head, sizeof head, "%zu ", length);
   return bytes_append(records, head, (size_t)written) && bytes_append(records, prefix, strlen(prefix)) &&
          bytes_append(records, key, strlen(key)) && bytes_append(records, "=", 1) &&
          bytes_append(records, value, value_length) && bytes_append(records, "\n", 1);
@@ -26,7 +27,7 @@ static bool add_record(struct bytes *records, const char *prefix, const char *ke
 
 static bool add_number(struct bytes *records, const char *key, uint64_t value) {
   char text[24];
-  return add_record(records, "", key, text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)value));
+  return add_record(records, "", key, text, (size_t)text_format(text, sizeof text, "%llu", (unsigned long long)value));
 }
 
 static bool add_time(struct bytes *records, const struct timespec *time) {
@@ -38,7 +39,7 @@ static bool add_time(struct bytes *records, const struct timespec *time) {
     seconds = -seconds - (nanos > 0 ? 1 : 0);
     nanos = nanos > 0 ? 1000000000 - nanos : 0;
   }
-  int length = snprintf(text, sizeof text, "%s%lld.%09ld", negative ? "-" : "", seconds, nanos);
+  int length = text_format(text, sizeof text, "%s%lld.%09ld", negative ? "-" : "", seconds, nanos);
   return add_record(records, "", "mtime", text, (size_t)length);
 }
 

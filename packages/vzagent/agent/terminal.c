@@ -1,9 +1,8 @@
 #include "terminal.h"
 
-#include <errno.h>
+#include "text.h"
+
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <termios.h>
@@ -34,9 +33,9 @@ const struct fault *terminal_open(const struct tty_size *size, struct terminal *
       ioctl(terminal->master, TIOCGPTN, &index) != 0 ||
       (terminal->slave = ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC)) < 0 ||
       !terminal_resize(terminal->master, size)) {
-    return fault(failure_kind_of(errno), "cannot open a terminal in the container: %s", strerror(errno));
+    return fault_errno("cannot open a terminal in the container");
   }
-  snprintf(terminal->name, sizeof terminal->name, "/dev/pts/%u", index);
+  text_format(terminal->name, sizeof terminal->name, "/dev/pts/%u", index);
   return NULL;
 }
 

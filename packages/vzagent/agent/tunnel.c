@@ -3,13 +3,13 @@
 #include "container.h"
 #include "inside.h"
 #include "spec.h"
+#include "text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -64,13 +64,9 @@ static void destroy(struct tunnel *tunnel) {
   free(tunnel);
 }
 
-static struct slice slice_of(const char *text) {
-  return (struct slice){.data = (const uint8_t *)text, .length = strlen(text)};
-}
-
 static void reset(struct tunnel *tunnel, const char *reason) {
   struct connection *connection = tunnel->connection;
-  connection_send(connection, &(struct message){.tag = TAG_RESET, .reset.message = slice_of(reason)});
+  connection_send(connection, &(struct message){.tag = TAG_RESET, .reset.message = text_slice(reason)});
   destroy(tunnel);
   connection_finish(connection);
 }
@@ -261,9 +257,10 @@ static const struct fault *find_unix(struct tunnel *tunnel, const char *path) {
   int root = container_root_folder();
   if (root < 0) return fault(FAILURE_KIND_CONFLICT, "no container has been started");
   tunnel->path = inside_open(root, path, O_PATH);
-  if (tunnel->path < 0) return fault(failure_kind_of(errno), "cannot connect to %s: %s", path, strerror(errno));
+  if (tunnel->path < 0) return fault_errno("cannot connect to %s", path);
   tunnel->endpoint.local.sun_family = AF_UNIX;
-  snprintf(tunnel->endpoint.local.sun_path, sizeof tunnel->endpoint.local.sun_path, "/proc/self/fd/%d", tunnel->path);
+  char *name = tunnel->endpoint.local.sun_path;
+  text_format(name, sizeof tunnel->endpoint.local.sun_path, "/proc/self/fd/%d", tunnel->path);
   tunnel->endpoint_length = sizeof tunnel->endpoint.local;
   return NULL;
 }

@@ -1,15 +1,14 @@
 #include "watch.h"
 
-#include "files.h"
-#include "log.h"
 #include "cgroups.h"
+#include "clock.h"
+#include "log.h"
 #include "network.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,33 +28,14 @@ static struct watch *watches;
 static struct source kills = {.fd = -1};
 static struct timer network_changes;
 
-static uint64_t now_micros(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-// The number behind `name` in the lines of one of the cgroup's files.
-static uint64_t read_count(const char *path, const char *name) {
-  char *text = file_read(path, NULL);
-  if (text == NULL) return 0;
-  uint64_t count = 0;
-  size_t length = strlen(name);
-  for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-    if (*line == '\n') line++;
-    if (strncmp(line, name, length) == 0) count = strtoull(line + length, NULL, 10);
-  }
-  free(text);
-  return count;
-}
-
-static uint64_t count_kills(void) { return read_count(CONTAINER_CGROUP "/memory.events", "oom_kill "); }
+static uint64_t count_kills(void) { return cgroup_oom_kills(CONTAINER_CGROUP); }
 
 static void tell_kills(struct watch *watch) {
   uint64_t count = count_kills();
   if (count <= watch->kills_told || connection_is_full(watch->connection)) return;
   struct message message = {.tag = TAG_OOM_KILLED};
-  message.oom_killed = (struct oom_killed_message){.unix_micros = now_micros(), .kills = count - watch->kills_told};
+  message.oom_killed = (struct oom_killed_message){
+      .unix_micros = clock_micros(CLOCK_REALTIME), .kills = count - watch->kills_told};
   watch->kills_told = count;
   connection_send(watch->connection, &message);
 }
@@ -63,7 +43,7 @@ static void tell_kills(struct watch *watch) {
 // The kernel tells of a change until the file is read through the descriptor that waits.
 static void read_events(int fd) {
   char ignored[512];
-  if (pread(fd, ignored, sizeof ignored, 0) < 0) log_line("memory.events: %s", strerror(errno));
+  if (pread(fd, ignored, sizeof ignored, 0) < 0) log_line("memory.events: %m");
 }
 
 static void kills_ready(struct source *source, uint32_t events) {
@@ -89,8 +69,10 @@ static void pressure_ready(struct source *source, uint32_t events) {
   }
   if (connection_is_full(watch->connection)) return;
   struct message message = {.tag = TAG_MEMORY_PRESSURE};
+  uint64_t memory;
+  if (!cgroup_number(CONTAINER_CGROUP, "memory.current", NULL, &memory)) memory = 0;
   message.memory_pressure = (struct memory_pressure_message){
-      .unix_micros = now_micros(), .memory_bytes = read_count(CONTAINER_CGROUP "/memory.current", "")};
+      .unix_micros = clock_micros(CLOCK_REALTIME), .memory_bytes = memory};
   connection_send(watch->connection, &message);
 }
 
@@ -101,14 +83,15 @@ static const struct fault *watch_pressure(struct watch *watch, const struct pres
                  "a window of memory pressure has 500 000 to 10 000 000 microseconds, a stall at most as many");
   }
   char trigger[64];
-  int length = snprintf(trigger, sizeof trigger, "some %u %u", threshold->stall_micros, threshold->window_micros) + 1;
+  int length = 1 + text_format(trigger, sizeof trigger, "some %u %u", threshold->stall_micros,
+                               threshold->window_micros);
   int fd = open(CONTAINER_CGROUP "/memory.pressure", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd >= 0 && write(fd, trigger, (size_t)length) == length &&
       loop_add(&watch->pressure, fd, EPOLLPRI, pressure_ready)) {
     return NULL;
   }
-  const struct fault *failed = fault(fd < 0 ? FAILURE_KIND_UNSUPPORTED : failure_kind_of(errno),
-                                     "memory pressure cannot be watched: %s", strerror(errno));
+  enum failure_kind kind = fd < 0 ? FAILURE_KIND_UNSUPPORTED : failure_kind_of(errno);
+  const struct fault *failed = fault(kind, "memory pressure cannot be watched: %m");
   if (fd >= 0) close(fd);
   return failed;
 }
@@ -150,7 +133,7 @@ void watch_begin(struct connection *connection, const struct watch_message *mess
   watch->connection = connection;
   const struct fault *failed = message->pressure.present ? watch_pressure(watch, &message->pressure.value) : NULL;
   if (failed == NULL && !watch_kills()) {
-    failed = fault(FAILURE_KIND_UNSUPPORTED, "out-of-memory kills cannot be watched: %s", strerror(errno));
+    failed = fault(FAILURE_KIND_UNSUPPORTED, "out-of-memory kills cannot be watched: %m");
   }
   if (failed != NULL) {
     loop_close(&watch->pressure);

@@ -9,24 +9,22 @@
 #include <linux/rtnetlink.h>
 #include <linux/wireguard.h>
 
-enum { ALLOWED_AT_ONCE = 200, LARGEST_FAMILY = 4096 };
+enum { ALLOWED_AT_ONCE = 200 };
+
+static void take_family(const struct nlmsghdr *message, void *family) {
+  const struct rtattr *number = netlink_attribute(message, sizeof(struct genlmsghdr), CTRL_ATTR_FAMILY_ID);
+  if (number != NULL && RTA_PAYLOAD(number) == sizeof(uint16_t)) memcpy(family, RTA_DATA(number), sizeof(uint16_t));
+}
 
 // Families get their numbers when their modules are loaded.
 static bool find_family(uint16_t *family) {
   struct netlink_request request;
   struct genlmsghdr header = {.cmd = CTRL_CMD_GETFAMILY, .version = 1};
-  _Alignas(8) uint8_t answer[LARGEST_FAMILY];
-  size_t length = sizeof answer;
+  *family = 0;
   netlink_begin(&request, GENL_ID_CTRL, 0, &header, sizeof header);
   netlink_put_text(&request, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
-  if (!netlink_ask(NETLINK_GENERIC, &request, answer, &length)) return false;
-  size_t left = length - NLMSG_LENGTH(sizeof header);
-  struct rtattr *attribute = (struct rtattr *)(answer + NLMSG_LENGTH(sizeof header));
-  for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
-    if (attribute->rta_type != CTRL_ATTR_FAMILY_ID) continue;
-    memcpy(family, RTA_DATA(attribute), sizeof *family);
-    return true;
-  }
+  if (!netlink_list(NETLINK_GENERIC, &request, take_family, family)) return false;
+  if (*family != 0) return true;
   errno = ENOENT;
   return false;
 }
@@ -46,7 +44,7 @@ bool wireguard_set_device(int interface, const uint8_t private_key[WIREGUARD_KEY
   netlink_put(&request, WGDEVICE_A_PRIVATE_KEY, private_key, WIREGUARD_KEY);
   netlink_put_u16(&request, WGDEVICE_A_LISTEN_PORT, listen_port);
   netlink_put_u32(&request, WGDEVICE_A_FLAGS, WGDEVICE_F_REPLACE_PEERS);
-  bool set = netlink_ask(NETLINK_GENERIC, &request, NULL, NULL);
+  bool set = netlink_ask(NETLINK_GENERIC, &request);
   int error = errno;
   explicit_bzero(&request, sizeof request);
   errno = error;
@@ -80,7 +78,7 @@ static bool add_part(int interface, const struct wireguard_peer *peer, size_t fi
   netlink_nest_end(&request, allowed);
   netlink_nest_end(&request, nest);
   netlink_nest_end(&request, peers);
-  return netlink_ask(NETLINK_GENERIC, &request, NULL, NULL);
+  return netlink_ask(NETLINK_GENERIC, &request);
 }
 
 bool wireguard_add_peer(int interface, const struct wireguard_peer *peer) {

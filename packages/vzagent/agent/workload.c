@@ -153,7 +153,7 @@ static const struct fault *clone_init(const struct container *container) {
   int report[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0 || !start_pair(report)) {
     close_descriptor(&null);
-    return fault(failure_kind_of(errno), "cannot make a socket: %s", strerror(errno));
+    return fault_errno("cannot make a socket");
   }
   pid_t child = offspring_init(workload.process->leaf);
   if (child == 0) {

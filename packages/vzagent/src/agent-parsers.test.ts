@@ -15,7 +15,7 @@ function* numbers(seed: number): Generator<number, never, undefined> {
   for (let state = seed; ; yield state >>> 8) state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
 }
 
-describe('the agent’s parsers of archives, DHCP and overlays, under sanitizers', () => {
+describe('the agent’s parsers of archives, DHCP, overlays and texts, under sanitizers', () => {
   let folder: string;
   let program: string;
 
@@ -41,7 +41,7 @@ describe('the agent’s parsers of archives, DHCP and overlays, under sanitizers
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  async function parse(kind: 'tar' | 'dhcp' | 'overlay', data: Uint8Array): Promise<string> {
+  async function parse(kind: 'tar' | 'dhcp' | 'overlay' | 'text' | 'address', data: Uint8Array): Promise<string> {
     const path = join(folder, `input-${kind}`);
     await writeFile(path, data);
     return (await run(program, [kind, path])).stdout;
@@ -134,4 +134,40 @@ describe('the agent’s parsers of archives, DHCP and overlays, under sanitizers
   });
 
   it('survive damaged overlays', () => survives('overlay', encodeFrame(overlay)), 60_000);
+
+  it('write and read numbers and texts as the C library does', async () => {
+    const edges = [
+      '',
+      'x',
+      ' 7',
+      '\t12 rest',
+      '0',
+      '00',
+      '1',
+      '9',
+      '10',
+      '99999',
+      '1000000000',
+      '2147483647',
+      '2147483648',
+    ];
+    const large = ['4294967295', '9223372036854775807', '9223372036854775808', '18446744073709551615'];
+    const tooLarge = ['18446744073709551616', '99999999999999999999999', '1234567890abcdef0', '12e5', 'ffff'];
+    const random = numbers(1);
+    const others = Array.from({ length: 500 }, () =>
+      (BigInt(random.next().value) * BigInt(random.next().value)).toString(),
+    );
+    expect(await parse('text', Buffer.from([...edges, ...large, ...tooLarge, ...others].join('\n')))).toBe('');
+  });
+
+  it('write addresses as RFC 5952 and the C library do', async () => {
+    const edges = ['::', '::1', '1::', 'fe80::1', '1:0:0:2::3', '1:0:2:0:3:0:4:0', '0:1:0:0:2:0:0:3', 'ff02::1:ff00:0'];
+    const random = numbers(2);
+    // Groups that are zero more often than not, so that there are runs of each length at each place.
+    const group = () => (random.next().value % 3 === 0 ? (random.next().value & 0xffff).toString(16) : '0');
+    // Not those that the C library writes with an IPv4 address at their end.
+    const others = Array.from({ length: 500 }, () => `2001:${Array.from({ length: 7 }, group).join(':')}`);
+    const ipv4 = ['0.0.0.0', '10.0.2.15', '255.255.255.255'];
+    expect(await parse('address', Buffer.from([...edges, ...others, ...ipv4].join('\n')))).toBe('');
+  });
 });

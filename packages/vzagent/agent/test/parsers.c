@@ -1,10 +1,15 @@
 // Feeds bytes from outside to the parsers of the machine side: parsers tar|dhcp|overlay FILE. Ends with 0 whatever they
-// say.
+// say. With `text`, each line of the file is a number that is read and written as the C library does it, and one with
+// `address`, an IPv6 address: prints what is different.
 #include "../dhcp_packet.h"
 #include "../frame.h"
 #include "../overlay_config.h"
+#include "../ip_address.h"
 #include "../tar.h"
+#include "../text.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +103,51 @@ static void read_overlay(const uint8_t *data, size_t length) {
   overlay_config_free(&config);
 }
 
+static char ours[128], theirs[sizeof ours];
+
+static void compare(const char *what, int length, int wanted) {
+  if (length == wanted && strcmp(ours, theirs) == 0) return;
+  printf("%s: \"%s\" (%d) instead of \"%s\" (%d)\n", what, ours, length, theirs, wanted);
+}
+
+#define COMPARE(room, ...) \
+  compare(#__VA_ARGS__, text_format(ours, room, __VA_ARGS__), snprintf(theirs, room, __VA_ARGS__))
+
+static void check_number(const char *line) {
+  char *their_end;
+  const char *our_end;
+  errno = 0;
+  uint64_t number = strtoull(line, &their_end, 10);
+  if (text_number(line, 10, &our_end) != number || our_end != their_end) printf("read differently: %s\n", line);
+  if (text_number(line, 16, NULL) != strtoull(line, NULL, 16)) printf("read differently in base 16: %s\n", line);
+  long long large = (long long)number;
+  // Longer than the room, too: what is cut off is counted, and the end is where it has to be.
+  for (size_t room = 1; room <= sizeof ours; room += 9) {
+    COMPARE(room, "%s is %llu, %lld, %lx and %zu%%", line, (unsigned long long)number, large, (unsigned long)number,
+            (size_t)number);
+    COMPARE(room, "%d %u %x %o %02x", (int)number, (unsigned)number, (unsigned)number, (unsigned)number,
+            (unsigned)number & 0xff);
+    COMPARE(room, "<%.*s> <%.3s> %09ld", (int)(number % 7), line, line, (long)(number % 1000000000));
+    errno = (int)(number % 130);
+    COMPARE(room, "%m");
+  }
+}
+
+static void check_address(const char *line) {
+  struct ip_address address = {.family = AF_INET6};
+  if (inet_pton(AF_INET6, line, address.bytes) != 1) {
+    address.family = AF_INET;
+    if (inet_pton(AF_INET, line, address.bytes) != 1) printf("no address: %s\n", line);
+  }
+  ip_text(&address, ours);
+  inet_ntop(address.family, address.bytes, theirs, sizeof theirs);
+  compare("address", 0, 0);
+}
+
+static void for_each_line(char *text, void (*check)(const char *line)) {
+  for (char *line; (line = strsep(&text, "\n")) != NULL;) check(line);
+}
+
 int main(int count, char **arguments) {
   if (count != 3) return 2;
   FILE *file = fopen(arguments[2], "rb");
@@ -106,12 +156,15 @@ int main(int count, char **arguments) {
   fseek(file, 0, SEEK_END);
   size_t length = (size_t)ftell(file);
   rewind(file);
-  uint8_t *data = malloc(length + (length == 0));
-  if (fread(data, 1, length, file) != length) return 2;
+  bool is_lines = strcmp(arguments[1], "text") == 0 || strcmp(arguments[1], "address") == 0;
+  uint8_t *data = calloc(1, length + (is_lines || length == 0));
+  if (data == NULL || fread(data, 1, length, file) != length) return 2;
   fclose(file);
   if (strcmp(arguments[1], "tar") == 0) read_tar(data, length);
   if (strcmp(arguments[1], "dhcp") == 0) read_dhcp(data, length);
   if (strcmp(arguments[1], "overlay") == 0) read_overlay(data, length);
+  if (strcmp(arguments[1], "text") == 0) for_each_line((char *)data, check_number);
+  if (strcmp(arguments[1], "address") == 0) for_each_line((char *)data, check_address);
   free(data);
   return 0;
 }

@@ -248,7 +248,7 @@ export function testProtocol(host: () => Host): void {
     connection.send(startOf(shell(script), { tty: { rows: 33, columns: 99 }, stdin: true }));
     const { process } = await connection.expect('ProcessStarted');
     let text = '';
-    while (!text.includes('33 99')) text += Buffer.from((await connection.expect('Output')).data).toString();
+    while (!text.includes('33 99\r\n')) text += Buffer.from((await connection.expect('Output')).data).toString();
     expect(text).toBe('/dev/pts/0\r\n33 99\r\n');
     expect(await ask({ type: 'Resize', process, size: { rows: 50, columns: 160 } }, 'Done')).toBeDefined();
     connection.send({ type: 'Stdin', data: Buffer.from('\x03') });
