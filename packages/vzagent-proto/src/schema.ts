@@ -145,7 +145,8 @@ const processFields = {
   capabilities: 'u64',
   noNewPrivileges: 'bool',
   tty: { option: ttySize },
-  // Whether `Stdin` will follow; without it the program reads the end of file at once.
+  // Whether `Stdin` will follow. Without it the program reads the end of file at once; on a terminal, which stays open
+  // however it is used, a read waits instead, as it does under Docker.
   stdin: 'bool',
   spoolBytes: 'u32',
   whenFull,
@@ -261,7 +262,9 @@ export const SCHEMA = [
     tag: 43,
     name: 'ProcessStarted',
     direction: 'toHost',
-    // outputOffset: of the first byte that will come. stdinWindow: most bytes of Stdin that may be under way.
+    // outputOffset: of the first byte that will come. stdinWindow: most bytes of Stdin that may be under way; 0 says
+    // that there is no room now. Whether there is input at all, the host knows from what it started: it is not told
+    // again to one that attaches.
     fields: { process: 'u53', pid: 'i32', outputOffset: 'u53', stdinWindow: 'u32' },
   },
   {

@@ -2,7 +2,11 @@
 
 #include "text.h"
 
-#define SOFTWARE "vzagent/0.0.0"
+// The package's, except in builds for tests.
+#ifndef VZAGENT_VERSION
+#define VZAGENT_VERSION "0.0.0-test"
+#endif
+#define SOFTWARE "vzagent/" VZAGENT_VERSION
 
 enum { PROTOCOL_VERSION = 1 };
 

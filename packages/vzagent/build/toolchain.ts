@@ -47,12 +47,17 @@ const FLAGS = [
   '-Wl,--gc-sections,--build-id=none,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code',
 ];
 
-/** Compiles C sources into one static executable against musl, the same bytes wherever and whenever it is done. */
+/**
+ * Compiles C sources into one static executable against musl, the same bytes wherever and whenever it is done.
+ *
+ * @param macros what is defined for all of them, as C source text.
+ */
 export async function compileStatic(
   architecture: Architecture,
   sources: readonly string[],
   folder: string,
   output: string,
+  macros: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const { compiler, packages, musl, kernelHeaders, flags } = TARGETS[architecture];
   const remedy = `install the Debian packages ${packages.join(' and ')}`;
@@ -66,6 +71,7 @@ export async function compileStatic(
   const args = [
     ...FLAGS,
     ...flags,
+    ...Object.entries(macros).map(([name, value]) => `-D${name}=${value}`),
     `-ffile-prefix-map=${folder}=agent`,
     '-nostdinc',
     ...['-isystem', headers, '-isystem', ownHeaders],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ARCHITECTURES } from '@zlayer/runtime-core';
 import { expect, it } from 'vitest';
 import { compileStatic } from '../build/toolchain.ts';
-import { agentPath } from '../src/index.ts';
+import { agentPath, agentVersion } from '../src/agent.ts';
 
 it.each(ARCHITECTURES)('compiles the %s agent to the same small program in any folder', async (architecture) => {
   const folder = await mkdtemp(join(tmpdir(), 'vzagent-build-'));
@@ -12,8 +12,9 @@ it.each(ARCHITECTURES)('compiles the %s agent to the same small program in any f
     const copy = join(folder, 'elsewhere');
     await cp(join(import.meta.dirname, '../agent'), copy, { recursive: true });
     const sources = (await readdir(copy)).filter((name) => name.endsWith('.c'));
+    const macros = { VZAGENT_VERSION: JSON.stringify(await agentVersion()) };
     const output = join(folder, 'agent');
-    await compileStatic(architecture, sources.reverse(), copy, output);
+    await compileStatic(architecture, sources.reverse(), copy, output, macros);
     const program = await readFile(output);
     expect(program.equals(await readFile(agentPath(architecture)))).toBe(true);
     expect(program.length).toBeLessThan(150_000);

@@ -418,7 +418,7 @@ describe('a process', () => {
     ['claims a giant frame', [Uint8Array.of(0, 0, 0, 2, 44)], 'malformed'],
     ['repeats output', [output(0, 'ab'), output(1, 'b')], 'malformed'],
     ['skips output', [output(1, 'x')], 'malformed'],
-    ['sends output beyond its window', [output(0, new Uint8Array(2 ** 20 + 65_537))], 'malformed'],
+    ['sends output beyond its window', [output(0, new Uint8Array(2 ** 20 + 524_290))], 'malformed'],
     ['loses output at the end', [output(0, 'ab'), exited(3)], 'malformed'],
     ['invents an exit code', [exited(0, { code: 300 })], 'malformed'],
     ['invents a negative exit code', [exited(0, { code: -1 })], 'malformed'],

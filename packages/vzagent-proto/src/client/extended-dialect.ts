@@ -4,8 +4,8 @@ import type { SignalTarget, TerminalSize } from './agent-process.ts';
 import type { MessageConnection } from './message-connection.ts';
 import { isPossibleExit, type ProcessDialect, type ProcessEvent } from './process-dialect.ts';
 
-/** What the agent may send beyond a process's spool: what it had just read when the spool became full. */
-const SPOOL_SLACK = 64 * 1024;
+/** What the agent may send beyond a process's spool: what its two pipes still held at its end, 256 KiB each. */
+const SPOOL_SLACK = 2 * 256 * 1024 + 1;
 
 /** What is done on connections of its own, so that an answer is never taken for something else. */
 export interface ProcessRequests {

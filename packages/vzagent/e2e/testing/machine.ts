@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -156,9 +156,14 @@ export class Machine implements AsyncDisposable {
     return AgentConnection.open(join(this.#folder, 'vsock.sock'));
   }
 
+  /** A bare connection to the agent. */
+  async stream(): Promise<Socket> {
+    return (await this.connect()).socket.setTimeout(0);
+  }
+
   /** A client of the agent, each of whose calls makes a connection of its own. */
   client(): AgentClient {
-    return new AgentClient(async () => (await this.connect()).socket.setTimeout(0));
+    return new AgentClient(() => this.stream());
   }
 
   /** Everything the guest has printed. */

@@ -28,6 +28,8 @@ static long call32(long number, long first, long second, long third) {
 int main(void) {
   tell("vsock", socket(AF_VSOCK, SOCK_STREAM, 0));
   tell("vsock-datagram", socket(AF_VSOCK, SOCK_DGRAM, 0));
+  tell("vsock-seqpacket", socket(AF_VSOCK, SOCK_SEQPACKET, 0));
+  tell("vsock-pair", socketpair(AF_VSOCK, SOCK_STREAM, 0, (int[2]){0}));
   tell("inet", socket(AF_INET, SOCK_STREAM, 0));
   tell("unix", socket(AF_UNIX, SOCK_STREAM, 0));
   tell("io_uring", syscall(425, 1, NULL));

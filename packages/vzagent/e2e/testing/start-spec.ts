@@ -6,8 +6,18 @@ export interface Finished extends ProcessExit {
   stderr: string;
 }
 
-/** Docker's default capabilities. */
-const CAPABILITIES = 0xa80425fbn;
+/** Docker's default capabilities, without CAP_MKNOD. */
+const CAPABILITIES = 0xa004_25fbn;
+
+/** A root from the share `rootfs` below memory. */
+export const SHARE_ROOT: StartSpec['root'] = {
+  lower: 'share',
+  lowerSource: 'rootfs',
+  upper: 'tmpfs',
+  upperSource: '',
+  upperBytes: null,
+  readonly: false,
+};
 
 export type Fields = Partial<StartSpec> & { argv: readonly string[] };
 
