@@ -12,7 +12,7 @@ import type {
   ServiceSpec,
   StartReport,
   TerminalSize,
-  WaitCondition,
+  WaitOptions,
 } from '@zlayer/runtime-core';
 import type { Guest } from './guest.ts';
 
@@ -36,7 +36,7 @@ export interface ContainerHandle {
   remove(force: boolean): Promise<void>;
   pause(): Promise<void>;
   unpause(): Promise<void>;
-  wait(options: { condition?: WaitCondition | undefined } & Cancellable): Promise<ExitResult>;
+  wait(options: WaitOptions): Promise<ExitResult>;
   attach(options: Cancellable): AsyncIterable<OutputChunk>;
   logs(options: LogOptions): AsyncIterable<LogChunk>;
   writeStdin(data: Uint8Array, options: Cancellable): Promise<void>;

@@ -8,9 +8,8 @@ import {
   ConflictError,
   type ContainerId,
   type ContainerReference,
-  containerIdSchema,
+  checkContainerId,
   formatContainerId,
-  InvalidSpecError,
   isActive,
   isZlayerError,
   NotFoundError,
@@ -23,6 +22,7 @@ import type { ContainerHandle } from './container-handle.ts';
 import { type ContainerRecord, containerRecord } from './container-record.ts';
 import { ForeignContainer } from './foreign-container.ts';
 import { type OwnerCalls, OwnerSocket } from './owner-socket.ts';
+import { summaryOf } from './recorded-container.ts';
 
 export interface ContainerRegistryOptions {
   dataDir: string;
@@ -58,7 +58,7 @@ export class ContainerRegistry {
 
   /** A container of this process, at once. */
   findOwn(reference: ContainerReference): Container | undefined {
-    checkId(reference);
+    checkContainerId(reference);
     const found = this.#own.get(formatContainerId(reference));
     return found && checkInstance(found, reference);
   }
@@ -106,8 +106,7 @@ export class ContainerRegistry {
       const state = (await this.#isOrphan(directory, record))
         ? ({ status: 'failed', reason: 'its machine has ended, and nobody has looked after it yet' } as const)
         : record.state;
-      const summary = { id: record.id, instance: record.instance, image: record.image.reference, state };
-      listed.push({ id: record.id, summary, imageDigest: record.image.digest });
+      listed.push({ id: record.id, summary: summaryOf({ ...record, state }), imageDigest: record.image.digest });
     }
     return listed;
   }
@@ -280,16 +279,6 @@ export class ContainerRegistry {
       resize: (container, size) => get(container).resize(size),
     };
   }
-}
-
-/** @throws ZlayerError `INVALID_SPEC` for what is no id of a container. */
-export function checkId({ service, replica }: ContainerId): void {
-  const result = containerIdSchema.safeParse({ service, replica });
-  if (result.success) return;
-  const problems = result.error.issues.map(({ message }) => message).join('; ');
-  throw new InvalidSpecError(`${JSON.stringify({ service, replica })} is not a container id: ${problems}`, {
-    cause: result.error,
-  });
 }
 
 export function notFound(reference: ContainerReference): ZlayerError {

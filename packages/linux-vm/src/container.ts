@@ -1,51 +1,43 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { JsonFileLog, type JsonRecord, type Ownership, PortPublisher } from '@zlayer/host';
+import { JsonFileLog, type JsonRecord, type Ownership, type PortPublisher } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
 import {
-  abortable,
   type Cancellable,
   ConflictError,
   type ContainerDetails,
-  type ContainerId,
   type ContainerState,
-  type ContainerSummary,
   type ExitResult,
-  formatContainerId,
   type HealthStatus,
-  isActive,
   type LogChunk,
   type LogOptions,
   NotFoundError,
   type OutputChunk,
-  type PublishedPort,
+  PendingStarts,
+  type PortMapping,
+  RestartPlan,
   type RuntimeEvent,
-  restartDelay,
-  type ServiceSpec,
   type StartReport,
   signalNumber,
   type TerminalSize,
   UnavailableError,
-  type WaitCondition,
+  type WaitOptions,
   type ZlayerError,
 } from '@zlayer/runtime-core';
+import { Attachments } from './attachments.ts';
+import { ContainerEnds } from './container-ends.ts';
 import type { ContainerHandle } from './container-handle.ts';
+import { closeInput, writeInput } from './container-input.ts';
 import { readContainerLog } from './container-log.ts';
 import { type ContainerRecord, containerRecord } from './container-record.ts';
-import { type Guest, WORKLOAD } from './guest.ts';
-import { watchHealth } from './health-check.ts';
-import { IdleTime } from './idle-time.ts';
-import { type ContainerMeans, givenUp, launchContainer } from './launch-container.ts';
-import { OutputChannel } from './output-channel.ts';
+import { endWorkload } from './end-workload.ts';
+import type { Guest } from './guest.ts';
+import { type ContainerMeans, launchContainer } from './launch-container.ts';
+import { publishPorts } from './publish-ports.ts';
+import { RecordedContainer } from './recorded-container.ts';
+import type { Run } from './run.ts';
+import { RunDuties } from './run-duties.ts';
 import { Serial } from './serial.ts';
-import { releaseVolumes, type Storage } from './storage.ts';
-import type { Workload } from './workload.ts';
-
-/** How long a guest may take to carry out SIGKILL before its machine is turned off. */
-const KILL_TIMEOUT_MS = 5000;
-/** A run that lasted this long was a good one: the pauses before restarts begin anew. */
-const GOOD_RUN_MS = 10_000;
+import { releaseVolumes } from './storage.ts';
 
 const SIGKILL = signalNumber('SIGKILL');
 
@@ -62,39 +54,26 @@ export interface ContainerOwner {
   onEvent(container: Container, event: ContainerEvent): void;
 }
 
-/** A run of the workload, with all that is held for it. */
-export interface Run {
-  guest: Guest;
-  workload: Workload;
-  volumes: Storage['volumes'];
-}
-
 /**
  * One container of this process: its state, its files, and the machine it runs in. Changes of its state happen one
  * after the other; every end of the workload, however it comes, goes through one place (`#ended`).
  */
-export class Container implements ContainerHandle {
-  readonly directory: string;
+export class Container extends RecordedContainer implements ContainerHandle {
   readonly #owner: ContainerOwner;
   readonly #file: JsonRecord<ContainerRecord>;
   readonly #ownership: Ownership;
   readonly #image: StoredImage | undefined;
   readonly #changes = new Serial();
   readonly #writes = new Serial();
-  readonly #attached = new Set<OutputChannel>();
-  readonly #starts = new Set<AbortController>();
-  readonly #removed: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
+  readonly #attachments = new Attachments();
+  readonly #ends = new ContainerEnds();
+  readonly #starts = new PendingStarts();
+  readonly #restarts: RestartPlan;
   #record: ContainerRecord;
   #run: Run | undefined;
+  #duties: RunDuties | undefined;
   #publisher: PortPublisher | undefined;
-  #idle: IdleTime | undefined;
-  /** Aborted when the run ends. */
-  #duties = new AbortController();
   #unpaused: PromiseWithResolvers<void> = Promise.withResolvers();
-  /** How the present run ends, or the last one ended. */
-  #end: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
-  /** How the run ends that ends next. */
-  #nextEnd: PromiseWithResolvers<ExitResult> = Promise.withResolvers();
   /** The workload has ended, and its end is being put on record. */
   #runIsOver: Promise<void> = Promise.resolve();
   #isRemoved = false;
@@ -103,7 +82,6 @@ export class Container implements ContainerHandle {
   readonly #whilePaused: number[] = [];
   #health: HealthStatus | undefined;
   #hasReportedOom = false;
-  #restartTimer: NodeJS.Timeout | undefined;
 
   constructor(
     owner: ContainerOwner,
@@ -114,13 +92,24 @@ export class Container implements ContainerHandle {
       image,
     }: { directory: string; ownership: Ownership; record: ContainerRecord; image?: StoredImage | undefined },
   ) {
+    super(directory);
     this.#owner = owner;
-    this.directory = directory;
     this.#ownership = ownership;
     this.#record = record;
     this.#image = image;
     this.#file = containerRecord(directory);
-    if (record.exit !== undefined && !isActive(record.state.status)) this.#end.resolve(record.exit);
+    this.#restarts = new RestartPlan({
+      rule: record.spec.lifecycle.restart,
+      counts: record,
+      starts: this.#starts,
+      inTurn: (task) => this.#changes.run(task),
+      announce: (attempt, delayMs) => {
+        this.#record = { ...this.#record, ...this.#restarts.counts };
+        this.#report({ type: 'restarting', attempt, delayMs });
+      },
+      launch: (signal) => this.#launch(signal),
+    });
+    if (record.exit !== undefined && !this.isActive) this.#ends.runEnded(record.exit);
   }
 
   /** Puts a new container on record. */
@@ -131,81 +120,36 @@ export class Container implements ContainerHandle {
     this.#report({ type: 'created' });
   }
 
-  get id(): ContainerId {
-    return this.#record.id;
-  }
-
-  get instance(): string {
-    return this.#record.instance;
-  }
-
-  get spec(): ServiceSpec {
-    return this.#record.spec;
-  }
-
   get record(): ContainerRecord {
     return this.#record;
   }
 
-  get summary(): ContainerSummary {
-    return summaryOf(this.#record);
-  }
-
-  get details(): ContainerDetails {
-    return { ...detailsOf(this.#record, this.directory), health: this.#health };
-  }
-
-  get state(): ContainerState {
-    return this.#record.state;
-  }
-
-  get imageDigest(): string {
-    return this.#record.image.digest;
-  }
-
-  get ports(): readonly PublishedPort[] {
-    return this.#run === undefined ? [] : this.#record.ports;
-  }
-
-  get logFile(): string {
-    return join(this.directory, 'container.log');
-  }
-
-  get consoleFile(): string {
-    return join(this.directory, 'console.log');
-  }
-
-  get isActive(): boolean {
-    return isActive(this.state.status);
+  override get details(): ContainerDetails {
+    return { ...super.details, health: this.#health };
   }
 
   async guest(): Promise<[Guest, () => void]> {
-    if (this.state.status !== 'running' || this.#run === undefined) throw this.#conflict(this.#whyNot);
+    if (this.state.status !== 'running' || this.#run === undefined) throw this.#conflict(this.whyNotRunning);
     return [this.#run.guest, this.#use()];
   }
 
-  start({ signal }: Cancellable): Promise<StartReport> {
-    const giveUp = new AbortController();
-    this.#starts.add(giveUp);
-    return this.#changes.run(async () => {
-      try {
-        this.#exists();
-        signal?.throwIfAborted();
-        if (this.isActive) throw this.#conflict('is running already');
-        giveUp.signal.throwIfAborted();
-        this.#forgetRestart();
-        this.#record = { ...this.#record, restarts: 0, failedRuns: 0, stopped: false };
-        return await this.#launch(signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal);
-      } finally {
-        this.#starts.delete(giveUp);
-      }
-    });
+  start({ signal: callers }: Cancellable): Promise<StartReport> {
+    const start = async (signal: AbortSignal): Promise<StartReport> => {
+      this.#exists();
+      callers?.throwIfAborted();
+      if (this.isActive) throw this.#conflict('is running already');
+      signal.throwIfAborted();
+      this.#restarts.reset();
+      this.#record = { ...this.#record, ...this.#restarts.counts, stopped: false };
+      return await this.#launch(signal);
+    };
+    return this.#starts.run((signal) => this.#changes.run(() => start(signal)), callers);
   }
 
   async stop(timeoutMs: number): Promise<void> {
-    this.#giveUpStarts();
+    this.#starts.giveUp(this.name);
     await this.#changes.run(async () => {
-      this.#forgetRestart();
+      this.#restarts.forget();
       if (!this.#isRemoved && !this.#record.stopped) await this.#save({ stopped: true }).catch(() => {});
       await this.#stop(timeoutMs);
     });
@@ -246,58 +190,40 @@ export class Container implements ContainerHandle {
   }
 
   async remove(force: boolean): Promise<void> {
-    if (force) this.#giveUpStarts();
+    if (force) this.#starts.giveUp(this.name);
     await this.#changes.run(async () => {
       if (this.#isRemoved) return;
       if (this.isActive && !force) throw this.#conflict('is running', 'Stop it first, or force its removal.');
-      this.#forgetRestart();
+      this.#restarts.forget();
       await this.#stop(0);
       await this.#writes.run(async () => {});
       await rm(this.directory, { recursive: true, force: true });
       this.#isRemoved = true;
       await this.#ownership.release().catch(() => {});
-      const never = { reason: 'runtime-error', exitCode: undefined, message: 'the container was removed' } as const;
-      this.#end.resolve(never);
-      this.#nextEnd.resolve(never);
-      for (const channel of this.#attached) channel.end();
+      this.#attachments.end();
       this.#report({ type: 'removed' });
-      this.#removed.resolve(this.#record.exit ?? never);
+      this.#ends.removed(this.#record.exit);
     });
   }
 
-  async wait({ condition = 'not-running', signal }: { condition?: WaitCondition | undefined } & Cancellable) {
-    const ends = { 'not-running': this.#end, 'next-exit': this.#nextEnd, removed: this.#removed };
-    return await abortable(ends[condition].promise, signal);
+  wait(options: WaitOptions): Promise<ExitResult> {
+    return this.#ends.wait(options);
   }
 
-  attach({ signal }: Cancellable): AsyncIterable<OutputChunk> {
-    const channel = new OutputChannel();
-    if (signal?.aborted) channel.abort(signal.reason);
-    else this.#attached.add(channel);
-    signal?.addEventListener('abort', () => channel.abort(signal.reason), { once: true });
-    void channel.drained.then(() => this.#attached.delete(channel));
-    return channel;
+  attach(options: Cancellable): AsyncIterable<OutputChunk> {
+    return this.#attachments.open(options);
   }
 
   logs(options: LogOptions): AsyncIterable<LogChunk> {
-    return readContainerLog(this.logFile, this.#end.promise, options);
+    return readContainerLog(this.logFile, this.#ends.present, options);
   }
 
   async writeStdin(data: Uint8Array, { signal }: Cancellable): Promise<void> {
     signal?.throwIfAborted();
-    const stdin = this.#input();
+    if (!this.#run) throw this.#conflict('is not running');
     const done = this.#use();
-    const write = (): Promise<void> =>
-      new Promise((resolve, reject) => {
-        stdin.write(data, (cause) => {
-          if (!cause) resolve();
-          else reject(this.#conflict('has closed its standard input', undefined, cause));
-        });
-        // A process that ends leaves what it did not read.
-        stdin.once('close', () => reject(this.#conflict('has closed its standard input')));
-      });
     try {
-      await abortable(write(), signal);
+      await writeInput(this.#run.workload.stdin, data, { signal, refuse: this.#conflict.bind(this) });
     } finally {
       done();
     }
@@ -305,11 +231,7 @@ export class Container implements ContainerHandle {
 
   async closeStdin(): Promise<void> {
     if (!this.#run) throw this.#conflict('is not running');
-    const stdin = this.#run.workload.stdin;
-    if (stdin === undefined || stdin.writableEnded || stdin.destroyed) return;
-    await new Promise<void>((resolve) => {
-      stdin.once('close', resolve).end(resolve);
-    });
+    await closeInput(this.#run.workload.stdin);
   }
 
   async resize(size: TerminalSize): Promise<void> {
@@ -334,7 +256,7 @@ export class Container implements ContainerHandle {
 
   /** Takes what an adopted workload writes. */
   get onOutput(): (chunk: OutputChunk) => Promise<void> {
-    return (chunk) => this.#output(chunk);
+    return (chunk) => this.#attachments.push(chunk);
   }
 
   /** Records the end of a run that nobody has seen. */
@@ -345,20 +267,16 @@ export class Container implements ContainerHandle {
   /** Starts it if its restart policy wants it to run, and nobody was there to see to that. */
   restartAfterRecovery(): void {
     const isOver = this.state.status === 'exited' || this.state.status === 'failed';
-    if (!isOver || this.#restartTimer !== undefined) return;
-    const { policy } = this.spec.lifecycle.restart;
-    const { stopped, exit } = this.#record;
-    if (policy === 'always' || (policy === 'unless-stopped' && !stopped)) this.#announceRestart(0);
-    else if (policy === 'on-failure' && !stopped && exit !== undefined) this.#planRestart(exit);
+    if (isOver) this.#restarts.endedUnattended(this.#record);
   }
 
   /** Gives the container up: what is kept runs on, everything else ends. */
   async release(): Promise<void> {
-    this.#giveUpStarts();
+    this.#starts.giveUp(this.name);
     await this.#changes.run(async () => {
       if (this.#isRemoved || this.#isLeft) return;
       this.#isLeft = true;
-      this.#forgetRestart();
+      this.#restarts.forget();
       const run = this.#run;
       if (run && this.spec.lifecycle.onOwnerExit === 'keep' && this.state.status !== 'stopping') {
         await this.#endDuties();
@@ -366,16 +284,12 @@ export class Container implements ContainerHandle {
         releaseVolumes(run);
         this.#run = undefined;
       } else await this.#stop(0);
-      for (const channel of this.#attached) channel.end();
-      const closed = new UnavailableError(`the runtime that had the container ${this.#name} was closed`, {
-        subject: this.#name,
+      this.#attachments.end();
+      const closed = new UnavailableError(`the runtime that had the container ${this.name} was closed`, {
+        subject: this.name,
         remedy: 'Wait for it with another runtime.',
       });
-      for (const end of [this.#end, this.#nextEnd, this.#removed]) {
-        // Nobody may be waiting.
-        end.promise.catch(() => {});
-        end.reject(closed);
-      }
+      this.#ends.fail(closed);
       await this.#writes.run(async () => {});
       await this.#ownership.release().catch(() => {});
     });
@@ -388,7 +302,7 @@ export class Container implements ContainerHandle {
   }
 
   async #launch(signal: AbortSignal): Promise<StartReport> {
-    if (this.state.status !== 'pending') this.#end = Promise.withResolvers();
+    if (this.state.status !== 'pending') this.#ends.again();
     this.#record = {
       ...this.#record,
       ...{ exit: undefined, endedAt: undefined, startedAt: undefined, ports: [] },
@@ -407,7 +321,7 @@ export class Container implements ContainerHandle {
         directory: this.directory,
         logFile: this.logFile,
         consoleFile: this.consoleFile,
-        onOutput: (chunk) => this.#output(chunk),
+        onOutput: this.onOutput,
         isRunning: (directory) => this.#owner.isRunning(directory),
         signal,
       });
@@ -423,41 +337,16 @@ export class Container implements ContainerHandle {
     }
   }
 
-  /** What goes on beside a run. */
+  /** Takes care of a run from its beginning to its end. */
   #watch(run: Run): void {
-    this.#duties = new AbortController();
-    const { signal } = this.#duties;
-    const { healthCheck, lifecycle } = this.spec;
-    const { maxLifetime, idleTimeout } = lifecycle;
-    const stop = (): void => void this.stop(this.spec.stopGracePeriod).catch(() => {});
     this.#runIsOver = run.workload.ended.then((result) => this.#ended(run, result));
-    this.#watchMemory(run, signal);
-    if (healthCheck) {
-      this.#setHealth('starting');
-      void watchHealth(healthCheck, {
-        guest: run.guest,
-        isRunning: () => this.state.status === 'running',
-        report: (status) => this.#setHealth(status),
-        signal,
-      });
-    }
-    if (maxLifetime !== undefined) {
-      const ran = Date.now() - (this.#record.startedAt?.getTime() ?? Date.now());
-      const timer = setTimeout(stop, Math.max(0, maxLifetime - ran));
-      signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
-    }
-    if (idleTimeout !== undefined) this.#idle = new IdleTime(idleTimeout, stop);
-  }
-
-  /** Kills for want of memory, also of processes that the workload survives. */
-  #watchMemory({ guest }: Run, signal: AbortSignal): void {
-    const watch = async (): Promise<void> => {
-      await this.#unpaused.promise;
-      for await (const event of await guest.machine.agent.watch({ signal })) {
-        if (event.type === 'OomKilled' && !signal.aborted) this.#reportOom();
-      }
-    };
-    void watch().catch(() => {});
+    this.#duties = new RunDuties({
+      ...{ spec: this.spec, guest: run.guest, startedAt: this.#record.startedAt, unpaused: this.unpaused },
+      isRunning: () => this.state.status === 'running',
+      onHealth: (status) => this.#setHealth(status),
+      onOom: () => this.#reportOom(),
+      stop: () => void this.stop(this.spec.stopGracePeriod).catch(() => {}),
+    });
   }
 
   #reportOom(): void {
@@ -484,61 +373,19 @@ export class Container implements ContainerHandle {
         ? { status: 'failed', reason: result.message }
         : { status: 'exited', exitCode: result.exitCode },
     );
-    for (const channel of this.#attached) channel.end();
-    this.#attached.clear();
+    this.#attachments.end();
     this.#report({ type: 'exited', result });
-    this.#end.resolve(result);
-    this.#nextEnd.resolve(result);
-    this.#nextEnd = Promise.withResolvers();
-    if (!isAsked && !this.#isLeft && !this.#isRemoved) this.#planRestart(result);
+    this.#ends.runEnded(result);
+    if (!isAsked && !this.#isLeft && !this.#isRemoved) this.#restarts.ended(result, this.#record.startedAt);
   }
 
   async #endDuties(): Promise<void> {
-    this.#duties.abort();
-    this.#idle?.[Symbol.dispose]();
-    this.#idle = undefined;
+    this.#duties?.[Symbol.dispose]();
+    this.#duties = undefined;
     this.#health = undefined;
     const publisher = this.#publisher;
     this.#publisher = undefined;
     await publisher?.close();
-  }
-
-  #planRestart(result: ExitResult): void {
-    const { startedAt, failedRuns } = this.#record;
-    const ranMs = startedAt === undefined ? 0 : Date.now() - startedAt.getTime();
-    const delayMs = restartDelay(this.spec.lifecycle.restart, { result, ranMs, restarts: failedRuns });
-    if (delayMs === undefined) return;
-    this.#record = { ...this.#record, failedRuns: ranMs >= GOOD_RUN_MS ? 0 : failedRuns };
-    this.#announceRestart(delayMs);
-  }
-
-  #announceRestart(delayMs: number): void {
-    const { restarts, failedRuns } = this.#record;
-    this.#record = { ...this.#record, restarts: restarts + 1, failedRuns: failedRuns + 1 };
-    this.#report({ type: 'restarting', attempt: this.#record.restarts, delayMs });
-    const timer = setTimeout(() => void this.#changes.run(() => this.#restart(timer)), delayMs);
-    this.#restartTimer = timer;
-  }
-
-  async #restart(timer: NodeJS.Timeout): Promise<void> {
-    // A stop, a start or a removal came in between.
-    if (this.#restartTimer !== timer || this.#isRemoved || this.#isLeft || this.isActive) return;
-    this.#forgetRestart();
-    const giveUp = new AbortController();
-    this.#starts.add(giveUp);
-    try {
-      await this.#launch(giveUp.signal);
-    } catch (error) {
-      const { message } = error as Error;
-      if (!giveUp.signal.aborted) this.#planRestart({ reason: 'runtime-error', exitCode: undefined, message });
-    } finally {
-      this.#starts.delete(giveUp);
-    }
-  }
-
-  #forgetRestart(): void {
-    clearTimeout(this.#restartTimer);
-    this.#restartTimer = undefined;
   }
 
   #setHealth(status: HealthStatus): void {
@@ -546,33 +393,12 @@ export class Container implements ContainerHandle {
     this.#report({ type: 'health', status });
   }
 
-  #publish(mappings: Parameters<typeof PortPublisher.publish>[0], signal?: AbortSignal): Promise<PortPublisher> {
-    const target = (): Guest => {
-      if (this.#run === undefined || this.state.status !== 'running') throw this.#conflict(this.#whyNot);
+  #publish(mappings: readonly PortMapping[], signal?: AbortSignal): Promise<PortPublisher> {
+    const guest = (): Guest => {
+      if (this.#run === undefined || this.state.status !== 'running') throw this.#conflict(this.whyNotRunning);
       return this.#run.guest;
     };
-    return PortPublisher.publish(
-      mappings,
-      {
-        stream: async (port, options): Promise<Duplex> => {
-          const stream = await target().connect(port, options);
-          const done = this.#use();
-          return stream.once('close', done);
-        },
-        datagrams: async (port, options) => {
-          const channel = await target().datagrams(port, options);
-          const done = this.#use();
-          return {
-            ...channel,
-            close: () => {
-              done();
-              channel.close();
-            },
-          };
-        },
-      },
-      { signal },
-    );
+    return publishPorts(mappings, { guest, use: () => this.#use(), signal });
   }
 
   /** The ports that an adopted container had. One that is taken by now is lost, and said so. */
@@ -580,28 +406,15 @@ export class Container implements ContainerHandle {
     try {
       this.#publisher = await this.#publish(this.#record.ports);
     } catch (error) {
-      process.emitWarning(`${this.#name} runs on without its ports: ${(error as Error).message}`, 'ZlayerWarning');
+      process.emitWarning(`${this.name} runs on without its ports: ${(error as Error).message}`, 'ZlayerWarning');
       this.#record = { ...this.#record, ports: [] };
     }
     await this.#save({}).catch(() => {});
   }
 
-  #input() {
-    if (!this.#run) throw this.#conflict('is not running');
-    const { stdin } = this.#run.workload;
-    if (stdin === undefined || stdin.writableEnded || stdin.destroyed) {
-      throw this.#conflict('has no open standard input');
-    }
-    return stdin;
-  }
-
   /** Somebody uses the container until the result is called. */
   #use(): () => void {
-    return this.#idle?.use() ?? (() => {});
-  }
-
-  async #output(chunk: OutputChunk): Promise<void> {
-    await Promise.all([...this.#attached].map((channel) => channel.push(chunk)));
+    return this.#duties?.use() ?? (() => {});
   }
 
   async #resume({ guest: { machine } }: Run): Promise<void> {
@@ -618,35 +431,13 @@ export class Container implements ContainerHandle {
     // A guest that stands still can carry out nothing.
     if (this.state.status === 'paused') await this.#resume(run);
     await this.#enter({ status: 'stopping' });
-    if (timeoutMs > 0 && (await this.#endedBy(run, this.#record.process.stopSignal, timeoutMs))) return;
-    // What is left to read is little now, and a reader that has stopped reading must not hold up the end.
-    for (const channel of this.#attached) channel.release();
-    run.workload.hurry();
-    if (await this.#endedBy(run, SIGKILL, KILL_TIMEOUT_MS)) return;
-    await run.guest.machine.vm.kill();
+    await endWorkload(run, {
+      ...{ stopSignal: this.#record.process.stopSignal, timeoutMs },
+      // What is left to read is little now, and a reader that has stopped reading must not hold up the end.
+      onHurry: () => this.#attachments.release(),
+    });
+    // Its machine has been turned off as well then, however long that took.
     await this.#runIsOver;
-  }
-
-  /**
-   * Whether a signal ends the workload in time. Then its machine has been turned off as well, however long that took.
-   */
-  async #endedBy({ guest, workload }: Run, signum: number, timeoutMs: number): Promise<boolean> {
-    const timeout = Promise.withResolvers<false>();
-    const timer = setTimeout(() => timeout.resolve(false), timeoutMs);
-    // A machine that takes no signal any more is about to end, or will be ended.
-    guest.machine.agent.signal(WORKLOAD, signum, 'process', { timeoutMs }).catch(() => {});
-    try {
-      if (!(await Promise.race([workload.exited.then(() => true), timeout.promise]))) return false;
-    } finally {
-      clearTimeout(timer);
-    }
-    await this.#runIsOver;
-    return true;
-  }
-
-  /** A start that is under way is given up by what would end its container anyway. */
-  #giveUpStarts(): void {
-    for (const start of this.#starts) start.abort(givenUp(this.#name));
   }
 
   /** The state is a fact, whether or not the disk has room to record it. */
@@ -670,33 +461,11 @@ export class Container implements ContainerHandle {
     this.#owner.onEvent(this, event);
   }
 
-  get #name(): string {
-    return formatContainerId(this.id);
-  }
-
-  get #whyNot(): string {
-    return this.state.status === 'paused' ? 'is paused' : 'is not running';
-  }
-
   #exists(): void {
-    if (this.#isRemoved) throw new NotFoundError(`container ${this.#name} was removed`, { subject: this.#name });
+    if (this.#isRemoved) throw new NotFoundError(`container ${this.name} was removed`, { subject: this.name });
   }
 
   #conflict(what: string, remedy?: string, cause?: unknown): ZlayerError {
-    return new ConflictError(`container ${this.#name} ${what}`, { subject: this.#name, remedy, cause });
+    return new ConflictError(`container ${this.name} ${what}`, { subject: this.name, remedy, cause });
   }
-}
-
-/** A container as a list shows it, from its record. */
-export function summaryOf({ id, instance, image, state }: ContainerRecord): ContainerSummary {
-  return { id, instance, image: image.reference, state };
-}
-
-/** Everything that a record says about its container. */
-export function detailsOf(record: ContainerRecord, directory: string): ContainerDetails {
-  const { spec, image, platform, createdAt, startedAt, endedAt, exit, restarts } = record;
-  return {
-    ...summaryOf(record),
-    ...{ spec, imageDigest: image.digest, platform, createdAt, startedAt, endedAt, exit, restarts, directory },
-  };
 }

@@ -1,31 +1,23 @@
-import { join } from 'node:path';
 import { type OwnerRecord, ownerGone, type Vm } from '@zlayer/host';
 import {
   type Cancellable,
   ConflictError,
-  type ContainerDetails,
-  type ContainerId,
-  type ContainerState,
-  type ContainerSummary,
   type ExitResult,
-  formatContainerId,
   type LogChunk,
   type LogOptions,
   type OutputChunk,
-  type PublishedPort,
-  type ServiceSpec,
   type StartReport,
   type TerminalSize,
-  type WaitCondition,
+  type WaitOptions,
   type ZlayerError,
 } from '@zlayer/runtime-core';
-import { detailsOf, summaryOf } from './container.ts';
 import type { ContainerHandle } from './container-handle.ts';
 import { readContainerLog } from './container-log.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { Guest } from './guest.ts';
 import { agentOf } from './machine.ts';
 import { askOwner, type OwnerCalls } from './owner-socket.ts';
+import { RecordedContainer } from './recorded-container.ts';
 
 export interface ForeignContainerOptions {
   directory: string;
@@ -40,57 +32,23 @@ export interface ForeignContainerOptions {
  * A container of another process that is alive, as its record says at the moment. What is read comes from its files and
  * its guest; what changes it is asked of its owner. Its live output and its input are the owner's alone.
  */
-export class ForeignContainer implements ContainerHandle {
-  readonly #directory: string;
-  readonly #record: ContainerRecord;
+export class ForeignContainer extends RecordedContainer implements ContainerHandle {
+  readonly record: ContainerRecord;
   readonly #owner: OwnerRecord;
   readonly #machine: () => Promise<Vm | undefined>;
 
   constructor({ directory, record, owner, machine }: ForeignContainerOptions) {
-    this.#directory = directory;
-    this.#record = record;
+    super(directory);
+    this.record = record;
     this.#owner = owner;
     this.#machine = machine;
   }
 
-  get id(): ContainerId {
-    return this.#record.id;
-  }
-
-  get instance(): string {
-    return this.#record.instance;
-  }
-
-  get spec(): ServiceSpec {
-    return this.#record.spec;
-  }
-
-  get summary(): ContainerSummary {
-    return summaryOf(this.#record);
-  }
-
-  get details(): ContainerDetails {
-    return detailsOf(this.#record, this.#directory);
-  }
-
-  get state(): ContainerState {
-    return this.#record.state;
-  }
-
-  get imageDigest(): string {
-    return this.#record.image.digest;
-  }
-
-  get ports(): readonly PublishedPort[] {
-    return this.#record.ports;
-  }
-
   async guest(): Promise<[Guest, () => void]> {
-    const { status } = this.state;
-    if (status !== 'running') throw this.#conflict(status === 'paused' ? 'is paused' : 'is not running');
+    if (this.state.status !== 'running') throw this.#conflict(this.whyNotRunning);
     const vm = await this.#machine();
     if (vm === undefined) throw this.#conflict('is not running');
-    return [new Guest({ vm, agent: agentOf(vm) }, this.#record), () => {}];
+    return [new Guest({ vm, agent: agentOf(vm) }, this.record), () => {}];
   }
 
   start(options: Cancellable): Promise<StartReport> {
@@ -117,10 +75,7 @@ export class ForeignContainer implements ContainerHandle {
     return this.#ask('unpause', [this.#reference]);
   }
 
-  async wait({
-    condition = 'not-running',
-    signal,
-  }: { condition?: WaitCondition | undefined } & Cancellable): Promise<ExitResult> {
+  async wait({ condition = 'not-running', signal }: WaitOptions): Promise<ExitResult> {
     // JSON has no `undefined`: the exit code that nobody knows is not in the answer.
     const result = await this.#ask('wait', [this.#reference, condition], { signal });
     return result.reason === 'runtime-error' ? { ...result, exitCode: undefined } : result;
@@ -136,7 +91,7 @@ export class ForeignContainer implements ContainerHandle {
     const isOver = this.state.status === 'exited' || this.state.status === 'failed';
     const ended = options.follow && !isOver ? this.#endOf(stop.signal) : Promise.resolve();
     try {
-      yield* readContainerLog(join(this.#directory, 'container.log'), ended, options);
+      yield* readContainerLog(this.logFile, ended, options);
     } finally {
       stop.abort();
     }
@@ -167,11 +122,13 @@ export class ForeignContainer implements ContainerHandle {
 
   async #endOf(signal: AbortSignal): Promise<void> {
     const end = this.#ask('wait', [this.#reference, 'not-running'], { signal });
-    await Promise.race([end, ownerGone(this.#directory, { signal })]).catch(() => {});
+    await Promise.race([end, ownerGone(this.directory, { signal })]).catch(() => {});
   }
 
   #conflict(what: string, remedy?: string): ZlayerError {
-    const name = formatContainerId(this.id);
-    return new ConflictError(`container ${name} of process ${this.#owner.pid} ${what}`, { subject: name, remedy });
+    return new ConflictError(`container ${this.name} of process ${this.#owner.pid} ${what}`, {
+      subject: this.name,
+      remedy,
+    });
   }
 }

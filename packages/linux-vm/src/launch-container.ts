@@ -8,9 +8,10 @@ import { Guest } from './guest.ts';
 import type { ImageLibrary } from './image-library.ts';
 import { bootMachine, endOf, explained, type Machine, READY_PORT } from './machine.ts';
 import { prepareRootfs } from './rootfs.ts';
+import type { Run } from './run.ts';
 import { RunLog } from './run-log.ts';
 import { startSpec } from './start-spec.ts';
-import { prepareStorage, releaseVolumes, type Storage } from './storage.ts';
+import { prepareStorage, releaseVolumes } from './storage.ts';
 import type { VolumeStore } from './volume-store.ts';
 import { Workload } from './workload.ts';
 
@@ -40,11 +41,8 @@ export interface LaunchContainerOptions {
   signal: AbortSignal;
 }
 
-/** A workload that runs in a machine of its own, and what has to be given back when it has ended. */
-export interface Launched {
-  guest: Guest;
-  workload: Workload;
-  volumes: Storage['volumes'];
+/** A workload that runs in a machine of its own, and how its start went. */
+export interface Launched extends Run {
   report: StartReport;
 }
 
@@ -130,9 +128,4 @@ async function machineConfig(
     onOwnerExit: spec.lifecycle.onOwnerExit,
   };
   return { config, memoryBytes: Math.min(wanted, config.memoryBytes) };
-}
-
-/** What an error says when a container is given up while it starts. */
-export function givenUp(name: string): ZlayerError {
-  return new ZlayerError('START_FAILED', `the start of ${name} was given up: it was stopped`, { subject: name });
 }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { dataDirectory, type VmDriver } from '@zlayer/host';
 import {
   type Availability,
@@ -17,6 +16,7 @@ import {
   type ContainerStats,
   type ContainerSummary,
   type CreatedContainer,
+  checkContainerId,
   deferErrors,
   EventBroadcast,
   type ExecProcess,
@@ -57,7 +57,7 @@ import { LINUX_VM_CAPABILITIES } from './capabilities.ts';
 import { ClockKeeper } from './clock-keeper.ts';
 import type { Container, ContainerEvent } from './container.ts';
 import type { ContainerHandle } from './container-handle.ts';
-import { alreadyExists, ContainerRegistry, checkId, notFound } from './container-registry.ts';
+import { alreadyExists, ContainerRegistry, notFound } from './container-registry.ts';
 import type { Guest } from './guest.ts';
 import { hostPlatform, ImageLibrary } from './image-library.ts';
 import { processOf } from './start-spec.ts';
@@ -180,7 +180,7 @@ export class LinuxVmRuntime extends BaseRuntime {
     input: ServiceSpecInput,
     options: Cancellable = {},
   ): Promise<CreatedContainer> {
-    checkId(id);
+    checkContainerId(id);
     const spec = parseServiceSpec(input);
     this.refuseUnsupported(spec);
     if ((await this.#containers.find({ service: id.service, replica: id.replica })) !== undefined) {
@@ -205,23 +205,6 @@ export class LinuxVmRuntime extends BaseRuntime {
       image,
     );
     return { id: container.id, instance: container.instance };
-  }
-
-  override async getOrCreateContainer(
-    id: ContainerId,
-    input: ServiceSpecInput,
-    options: Cancellable = {},
-  ): Promise<CreatedContainer> {
-    const existing = await this.#containers.find({ service: id.service, replica: id.replica });
-    if (!existing) return await this.createContainer(id, input, options);
-    if (isDeepStrictEqual(existing.spec, parseServiceSpec(input))) {
-      return { id: existing.id, instance: existing.instance };
-    }
-    const name = formatContainerId(id);
-    throw new ConflictError(`container ${name} exists with another spec`, {
-      subject: name,
-      remedy: 'Remove it first, or use another id.',
-    });
   }
 
   async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {

@@ -1,11 +1,12 @@
 import { type Duplex, Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type { Availability } from './availability.ts';
 import type { Cancellable } from './cancellable.ts';
 import type { RuntimeCapabilities } from './capabilities.ts';
-import type { ContainerId } from './container-id.ts';
+import { type ContainerId, formatContainerId } from './container-id.ts';
 import type { ContainerReference } from './container-reference.ts';
 import { type ContainerState, type ExitResult, isActive } from './container-state.ts';
-import { ZlayerError } from './errors.ts';
+import { ConflictError, type ErrorCode, isZlayerError, ZlayerError } from './errors.ts';
 import type { RuntimeEvent } from './events.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from './exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from './images.ts';
@@ -20,7 +21,7 @@ import type {
   Runtime,
   WaitOptions,
 } from './runtime.ts';
-import type { ServiceSpec, ServiceSpecInput } from './service-spec.ts';
+import { parseServiceSpec, type ServiceSpec, type ServiceSpecInput } from './service-spec.ts';
 import type { StartReport } from './start-report.ts';
 import type { ContainerStats, ProcessEntry } from './stats.ts';
 import { refuseUnsupported } from './unsupported-places.ts';
@@ -72,14 +73,29 @@ export abstract class BaseRuntime implements Runtime {
         removed.push(id);
       } catch (error) {
         // It was started, or replaced, in between: it is not to be removed any more.
-        if (!(error instanceof ZlayerError) || error.code !== 'CONFLICT') throw error;
+        if (!hasCode(error, 'CONFLICT')) throw error;
       }
     }
     return removed;
   }
 
-  getOrCreateContainer(_id: ContainerId, _spec: ServiceSpecInput, _options?: Cancellable): Promise<CreatedContainer> {
-    return this.unsupported('getOrCreateContainer');
+  async getOrCreateContainer(
+    { service, replica }: ContainerId,
+    input: ServiceSpecInput,
+    options: Cancellable = {},
+  ): Promise<CreatedContainer> {
+    const id = { service, replica };
+    const spec = parseServiceSpec(input);
+    const existing = await this.#withSpec(id, spec);
+    if (existing) return existing;
+    try {
+      return await this.createContainer(id, input, options);
+    } catch (error) {
+      // Somebody was faster.
+      const other = hasCode(error, 'ALREADY_EXISTS') ? await this.#withSpec(id, spec) : undefined;
+      if (other) return other;
+      throw error;
+    }
   }
   listImages(): Promise<ImageSummary[]> {
     return this.unsupported('listImages');
@@ -190,6 +206,23 @@ export abstract class BaseRuntime implements Runtime {
     return this.unsupported('recover');
   }
 
+  /** The container of an id, if there is one. `CONFLICT` when it has another spec. */
+  async #withSpec(id: ContainerId, spec: ServiceSpec): Promise<CreatedContainer | undefined> {
+    let existing: ContainerDetails;
+    try {
+      existing = await this.inspectContainer(id);
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+    if (isDeepStrictEqual(existing.spec, spec)) return { id: existing.id, instance: existing.instance };
+    const name = formatContainerId(id);
+    throw new ConflictError(`the container ${name} has another spec`, {
+      subject: name,
+      remedy: 'Remove it first, or use another id.',
+    });
+  }
+
   /** @throws ZlayerError `UNSUPPORTED` that names every place of a spec that this runtime would have to leave out. */
   protected refuseUnsupported(spec: ServiceSpec): void {
     refuseUnsupported({ name: this.name, capabilities: this.capabilities() }, spec);
@@ -209,4 +242,8 @@ export abstract class BaseRuntime implements Runtime {
   protected async *unsupportedStream(call: string): AsyncGenerator<never, void> {
     yield this.unsupported(call);
   }
+}
+
+function hasCode(error: unknown, code: ErrorCode): boolean {
+  return isZlayerError(error) && error.code === code;
 }

@@ -38,3 +38,16 @@ export function parseContainerId(text: string): ContainerId {
     remedy: 'Use the name of a service and the number of a replica, such as web-0.',
   });
 }
+
+/**
+ * Refuses what is no id of a container.
+ *
+ * @throws ZlayerError `INVALID_SPEC`, with every problem.
+ */
+export function checkContainerId({ service, replica }: ContainerId): void {
+  const result = containerIdSchema.safeParse({ service, replica });
+  if (result.success) return;
+  const problems = result.error.issues.map(({ message }) => message).join('; ');
+  const text = subjectOf(JSON.stringify({ service, replica }));
+  throw new ZlayerError('INVALID_SPEC', `${text} is not a container id: ${problems}`, { cause: result.error });
+}

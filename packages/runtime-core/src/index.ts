@@ -8,7 +8,13 @@ export { CompositeRuntime, type CompositeRuntimeOptions } from './composite/comp
 export type { CompositeDelegate, DelegateKind } from './composite/delegate.ts';
 export { ISOLATIONS, type Isolation } from './composite/isolation.ts';
 export { Container, type RunOptions, run } from './container.ts';
-export { type ContainerId, containerIdSchema, formatContainerId, parseContainerId } from './container-id.ts';
+export {
+  type ContainerId,
+  checkContainerId,
+  containerIdSchema,
+  formatContainerId,
+  parseContainerId,
+} from './container-id.ts';
 export type { ContainerInstance, ContainerReference } from './container-reference.ts';
 export {
   type ContainerState,
@@ -71,6 +77,7 @@ export { parseMemory } from './memory.ts';
 export type { OverlayAttachKind, OverlayConfig, OverlayPeer, PublishedPort } from './network.ts';
 export type { LogChunk, LogOptions, OutputChunk } from './output.ts';
 export { isOutputLimitError, type LimitedOutput, OutputLimitError } from './output-limit-error.ts';
+export { PendingStarts } from './pending-starts.ts';
 export {
   ARCHITECTURES,
   type Architecture,
@@ -92,6 +99,7 @@ export {
 } from './port-mapping.ts';
 export { pseudoPid } from './pseudo-pid.ts';
 export { type EndedRun, type RestartRule, restartDelay } from './restart-delay.ts';
+export { type RestartCounts, RestartPlan, type RestartPlanOptions } from './restart-plan.ts';
 export type {
   ContainerDetails,
   ContainerSummary,

@@ -12,7 +12,8 @@ import type { ExecOptions, StreamingExecOptions, TerminalSize } from '../exec.ts
 import { parseMemory } from '../memory.ts';
 import type { PublishedPort } from '../network.ts';
 import type { OutputChunk } from '../output.ts';
-import { effectiveRestarts, restartDelay } from '../restart-delay.ts';
+import { PendingStarts } from '../pending-starts.ts';
+import { RestartPlan } from '../restart-plan.ts';
 import type { ContainerDetails, WaitCondition, WaitOptions } from '../runtime.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { signalNumber } from '../signals.ts';
@@ -69,7 +70,8 @@ export class FakeContainer {
   readonly #options: FakeContainerOptions;
   readonly #waiting = new Set<{ condition: WaitCondition; resolve: (result: ExitResult) => void }>();
   readonly #attachments = new Set<ChunkQueue<OutputChunk>>();
-  readonly #starts = new Set<AbortController>();
+  readonly #starts = new PendingStarts();
+  readonly #restarts: RestartPlan;
   readonly #execs = new Set<FakeProcess>();
   #turn: Promise<unknown> = Promise.resolve();
   #state: ContainerState = { status: 'pending' };
@@ -87,17 +89,19 @@ export class FakeContainer {
   #health: HealthStatus | undefined;
   #memory = 0;
   #lastUse = 0;
-  /** Since somebody started it. */
-  #restarts = 0;
-  /** Since the last run that went well. */
-  #failedRuns = 0;
-  #restartTimer: NodeJS.Timeout | undefined;
 
   constructor(options: FakeContainerOptions) {
     this.id = options.id;
     this.#options = options;
     this.#owner = options.owner;
     this.#files = new FakeContainerFiles(options.spec, options.image.image, options);
+    this.#restarts = new RestartPlan({
+      rule: options.spec.lifecycle.restart,
+      starts: this.#starts,
+      inTurn: (task) => this.#inTurn(task),
+      announce: (attempt, delayMs) => this.#report({ type: 'restarting', attempt, delayMs }),
+      launch: (signal) => this.#launch(signal),
+    });
     this.#report({ type: 'created' });
   }
 
@@ -154,33 +158,26 @@ export class FakeContainer {
       endedAt: this.#endedAt,
       exit: this.#exit,
       health: this.#health,
-      restarts: this.#restarts,
+      restarts: this.#restarts.counts.restarts,
     };
   }
 
-  start({ signal }: Cancellable): Promise<StartReport> {
-    const giveUp = new AbortController();
-    this.#starts.add(giveUp);
-    return this.#inTurn(async () => {
+  start({ signal: callers }: Cancellable): Promise<StartReport> {
+    const start = async (signal: AbortSignal): Promise<StartReport> => {
       const began = performance.now();
-      try {
-        this.#exists();
-        signal?.throwIfAborted();
-        if (this.active) throw this.#conflict('is running already');
-        giveUp.signal.throwIfAborted();
-        this.#forgetRestart();
-        this.#restarts = 0;
-        this.#failedRuns = 0;
-        await this.#launch(signal ? AbortSignal.any([signal, giveUp.signal]) : giveUp.signal);
-      } finally {
-        this.#starts.delete(giveUp);
-      }
+      this.#exists();
+      callers?.throwIfAborted();
+      if (this.active) throw this.#conflict('is running already');
+      signal.throwIfAborted();
+      this.#restarts.reset();
+      await this.#launch(signal);
       return { stages: { workload: performance.now() - began } };
-    });
+    };
+    return this.#starts.run((signal) => this.#inTurn(() => start(signal)), callers);
   }
 
   stop(timeoutMs: number = this.spec.stopGracePeriod): Promise<void> {
-    this.#giveUpStarts();
+    this.#starts.giveUp(this.name);
     return this.#inTurn(() => this.#stop(timeoutMs));
   }
 
@@ -191,7 +188,7 @@ export class FakeContainer {
 
   /** Calls `onRemoved` as soon as the container is no more, before the next call has its turn. */
   remove(force: boolean, onRemoved: () => void): Promise<void> {
-    if (force) this.#giveUpStarts();
+    if (force) this.#starts.giveUp(this.name);
     return this.#inTurn(async () => {
       if (this.#removed) return;
       if (this.active && !force) throw this.#conflict('is running', 'Stop it first, or remove it with force.');
@@ -458,7 +455,7 @@ export class FakeContainer {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
-    this.#forgetRestart();
+    this.#restarts.forget();
     const main = this.#main;
     if (main === undefined) return;
     this.#enter({ status: 'stopping' });
@@ -480,41 +477,8 @@ export class FakeContainer {
     for (const process of this.#execs) process.deliver(SIGKILL);
     const { exitCode } = result;
     if (exitCode !== undefined) this.#finish({ status: 'exited', exitCode }, result);
-    if (!asked) this.#planRestart(result);
+    if (!asked) this.#restarts.ended(result, this.#startedAt);
     if (this.spec.lifecycle.deleteOnExit) this.#owner.deleteOnExit(this);
-  }
-
-  #planRestart(result: ExitResult): void {
-    const ranMs = Date.now() - (this.#startedAt?.getTime() ?? Date.now());
-    const run = { result, ranMs, restarts: this.#failedRuns };
-    const delayMs = restartDelay(this.spec.lifecycle.restart, run);
-    if (delayMs === undefined) return;
-    this.#failedRuns = effectiveRestarts(run) + 1;
-    this.#restarts += 1;
-    this.#report({ type: 'restarting', attempt: this.#restarts, delayMs });
-    const timer = setTimeout(() => void this.#inTurn(() => this.#restart(timer)), delayMs);
-    this.#restartTimer = timer;
-  }
-
-  async #restart(timer: NodeJS.Timeout): Promise<void> {
-    // A stop, a start or a removal came in between.
-    if (this.#restartTimer !== timer || this.#removed) return;
-    this.#forgetRestart();
-    const giveUp = new AbortController();
-    this.#starts.add(giveUp);
-    try {
-      await this.#launch(giveUp.signal);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (!giveUp.signal.aborted) this.#planRestart({ reason: 'runtime-error', exitCode: undefined, message });
-    } finally {
-      this.#starts.delete(giveUp);
-    }
-  }
-
-  #forgetRestart(): void {
-    clearTimeout(this.#restartTimer);
-    this.#restartTimer = undefined;
   }
 
   #finish(state: ContainerState, result: ExitResult): void {
@@ -548,13 +512,6 @@ export class FakeContainer {
 
   #processes(): FakeProcess[] {
     return [...(this.#main ? [this.#main] : []), ...this.#execs];
-  }
-
-  #giveUpStarts(): void {
-    const reason = new ZlayerError('START_FAILED', `the start of ${this.name} was given up: it was stopped`, {
-      subject: this.name,
-    });
-    for (const start of this.#starts) start.abort(reason);
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {

@@ -1,13 +1,12 @@
 import { type Duplex, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import type { Availability } from '../availability.ts';
 import { BaseRuntime } from '../base-runtime.ts';
 import type { Cancellable } from '../cancellable.ts';
 import type { RuntimeCapabilities } from '../capabilities.ts';
 import { mergeCommand } from '../command.ts';
-import { type ContainerId, containerIdSchema, formatContainerId } from '../container-id.ts';
+import { type ContainerId, checkContainerId, formatContainerId } from '../container-id.ts';
 import type { ContainerReference } from '../container-reference.ts';
 import type { ContainerState, ExitResult } from '../container-state.ts';
 import { deferErrors } from '../defer-errors.ts';
@@ -167,7 +166,7 @@ export class FakeRuntime extends BaseRuntime {
     input: ServiceSpecInput,
     { signal }: Cancellable = {},
   ): Promise<CreatedContainer> {
-    checkId(id);
+    checkContainerId(id);
     const spec = parseServiceSpec(input);
     this.refuseUnsupported(spec);
     if (this.#state.names.has(formatContainerId(id))) throw alreadyExists(id);
@@ -186,22 +185,6 @@ export class FakeRuntime extends BaseRuntime {
     this.#containers.set(container.name, container);
     this.#state.names.add(container.name);
     return { id: container.id, instance: container.instance };
-  }
-
-  override async getOrCreateContainer(
-    id: ContainerId,
-    input: ServiceSpecInput,
-    options: Cancellable = {},
-  ): Promise<CreatedContainer> {
-    const container = this.#find(id);
-    if (!container) return this.createContainer(id, input, options);
-    if (isDeepStrictEqual(parseServiceSpec(input), container.spec)) {
-      return { id: container.id, instance: container.instance };
-    }
-    throw new ZlayerError('CONFLICT', `the container ${container.name} has another spec`, {
-      subject: container.name,
-      remedy: 'Remove it first, or use another id.',
-    });
   }
 
   async startContainer(container: ContainerReference, options: Cancellable = {}): Promise<StartReport> {
@@ -242,7 +225,7 @@ export class FakeRuntime extends BaseRuntime {
 
   override async renameContainer(reference: ContainerReference, id: ContainerId): Promise<void> {
     this.#needs('containers.rename', 'renameContainer');
-    checkId(id);
+    checkContainerId(id);
     const container = this.#get(reference);
     await container.rename(() => {
       const name = formatContainerId(id);
@@ -275,7 +258,7 @@ export class FakeRuntime extends BaseRuntime {
   async waitContainer(reference: ContainerReference, options: WaitOptions = {}): Promise<ExitResult> {
     options.signal?.throwIfAborted();
     if (options.condition !== 'removed') return this.#get(reference).wait(options);
-    checkId({ service: reference.service, replica: reference.replica });
+    checkContainerId({ service: reference.service, replica: reference.replica });
     const found = this.#containers.get(formatContainerId(reference));
     const isMeant = reference.instance === undefined || found?.instance === reference.instance;
     if (found && isMeant) return found.wait(options);
@@ -468,7 +451,7 @@ export class FakeRuntime extends BaseRuntime {
 
   #find(reference: ContainerReference): FakeContainer | undefined {
     const { service, replica, instance } = reference;
-    checkId({ service, replica });
+    checkContainerId({ service, replica });
     const name = formatContainerId(reference);
     const container = this.#containers.get(name);
     if (container && instance !== undefined && container.instance !== instance) {
@@ -519,11 +502,4 @@ function alreadyExists(id: ContainerId): ZlayerError {
     subject: name,
     remedy: 'Remove it first, or use another id.',
   });
-}
-
-function checkId({ service, replica }: ContainerId): void {
-  const result = containerIdSchema.safeParse({ service, replica });
-  if (result.success) return;
-  const problems = result.error.issues.map(({ message }) => message).join('; ');
-  throw new ZlayerError('INVALID_SPEC', `${JSON.stringify({ service, replica })} is not a container id: ${problems}`);
 }
