@@ -14,7 +14,6 @@
 #include "root.h"
 #include "rosetta.h"
 
-#include <elf.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
@@ -24,20 +23,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-// The start of the file in memory, from the linker.
-extern const Elf64_Ehdr __ehdr_start;
+// Tables of pointers that only the start had to write, on pages of their own: build/agent.ld. The loader of a dynamic
+// program protects them itself.
+extern const char sealed_tables[], sealed_tables_end[];
 
-// Tables of pointers that only the start had to write. The loader of a dynamic program protects them itself.
 static void seal_tables(void) {
-  const char *start = (const char *)&__ehdr_start;
-  const Elf64_Phdr *parts = (const Elf64_Phdr *)(start + __ehdr_start.e_phoff);
-  for (size_t i = 0; i < __ehdr_start.e_phnum; i++) {
-    if (parts[i].p_type != PT_GNU_RELRO) continue;
-    uintptr_t page = getauxval(AT_PAGESZ), first = (uintptr_t)start + parts[i].p_vaddr;
-    uintptr_t end = (first + parts[i].p_memsz) & -page;
-    first &= -page;
-    if (mprotect((void *)first, end - first, PROT_READ) != 0) log_line("PT_GNU_RELRO: %m");
-  }
+  uintptr_t page = getauxval(AT_PAGESZ), start = (uintptr_t)sealed_tables & -page;
+  if (mprotect((void *)start, (uintptr_t)sealed_tables_end - start, PROT_READ) != 0) log_line("pointer tables: %m");
 }
 
 static struct cmdline read_cmdline(void) {

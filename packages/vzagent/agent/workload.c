@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -32,7 +33,7 @@ static struct {
   void (*when_gone)(void);
 } workload = {.report = {.fd = -1}, .init_fd = -1, .init_channel = -1};
 
-static struct share shares[MOST_SHARES];
+static struct share *shares;  // MOST_SHARES, from the first on
 static size_t share_count;
 
 pid_t workload_init(void) { return workload.init; }
@@ -267,6 +268,8 @@ void workload_mount(struct connection *connection, const struct message *message
   } else if (mount->target.length == 0 || mount->target.length >= sizeof shares[0].target ||
              mount->target.data[0] != '/' || !slice_is_text(mount->target)) {
     connection_send_error(connection, "Mount: the target is not an absolute path of at most 4095 bytes");
+  } else if (shares == NULL && (shares = calloc(MOST_SHARES, sizeof *shares)) == NULL) {
+    connection_send_error(connection, "Mount: no memory");
   } else {
     struct share *share = &shares[share_count++];
     *share = (struct share){.readonly = mount->readonly};
