@@ -1,4 +1,4 @@
-import { type ErrorCode, ZlayerError, type ZlayerErrorOptions } from '@zlayer/runtime-core';
+import { type ErrorCode, ZlayerError, type ZlayerErrorOptions } from '@zlayer/runtime-core/errors';
 
 const codes = {
   INVALID_REFERENCE: 'INVALID_SPEC',

@@ -1,4 +1,5 @@
-import { isZlayerError, type PullPolicy, type SourcePolicy } from '@zlayer/runtime-core';
+import type { PullPolicy, SourcePolicy } from '@zlayer/runtime-core';
+import { isZlayerError } from '@zlayer/runtime-core/errors';
 import type { Digest } from './digest.ts';
 import { OciError } from './errors.ts';
 import type { ImageSource, ImageSourceKind } from './image-source.ts';

@@ -4,7 +4,12 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const ENTRIES = { index: 'src/index.ts', fake: 'src/fake/index.ts', conformance: 'src/conformance/index.ts' } as const;
+const ENTRIES = {
+  index: 'src/index.ts',
+  errors: 'src/errors.ts',
+  fake: 'src/fake/index.ts',
+  conformance: 'src/conformance/index.ts',
+} as const;
 
 /** Names that a module exports, and those among them without a docstring. */
 function exportsOf(program: ts.Program, path: string): { names: string[]; bare: string[] } {
