@@ -105,8 +105,16 @@ describe('a program that is killed', () => {
     await expect(runtime.exec(OWNED, ['true'])).rejects.toMatchObject({ code: 'CONFLICT' });
     const before = (await runtime.containerLogs(OWNED)).length;
     await runtime.unpauseContainer(OWNED);
-    for await (const _ of runtime.attachContainer(OWNED)) break;
-    expect((await runtime.containerLogs(OWNED)).length).toBeGreaterThan(before);
+    const output: string[] = [];
+    for await (const { data } of runtime.attachContainer(OWNED)) {
+      output.push(Buffer.from(data).toString());
+      if (output.join('').includes('tick\n')) break;
+    }
+    expect(output.join('')).toContain('tick\n');
+    // The log and those who are attached get it at the same time: either may have it first.
+    await expect
+      .poll(async () => (await runtime.containerLogs(OWNED)).length, { timeout: 10_000 })
+      .toBeGreaterThan(before);
 
     const events = runtime.events();
     const [, qemu] = await machineProcesses(state());
