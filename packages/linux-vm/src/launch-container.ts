@@ -1,12 +1,13 @@
 import type { VmConfig, VmDriver } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
-import { type OutputChunk, parseMemory, type StartReport, ZlayerError } from '@zlayer/runtime-core';
-import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
+import { type OutputChunk, type StartReport, type StartWarning, ZlayerError } from '@zlayer/runtime-core';
+import { type Guest as Bundle, kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { AgentError, type AgentProcess } from '@zlayer/vzagent-proto';
 import type { ContainerRecord } from './container-record.ts';
 import { Guest } from './guest.ts';
 import type { ImageLibrary } from './image-library.ts';
 import { bootMachine, endOf, explained, type Machine, READY_PORT } from './machine.ts';
+import { type MachineSize, machineSize } from './machine-size.ts';
 import { prepareRootfs } from './rootfs.ts';
 import type { Run } from './run.ts';
 import { RunLog } from './run-log.ts';
@@ -14,10 +15,6 @@ import { startSpec } from './start-spec.ts';
 import { prepareStorage, releaseVolumes } from './storage.ts';
 import type { VolumeStore } from './volume-store.ts';
 import { Workload } from './workload.ts';
-
-/** What a machine has beside its container's memory: for the kernel and the agent, and for the tables of all memory. */
-const GUEST_MEMORY_BYTES = 96 * 1024 ** 2;
-const MEMORY_PER_PAGE_TABLE = 32;
 
 /** What containers of a runtime are made with. */
 export interface ContainerMeans {
@@ -53,26 +50,37 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
   const began = performance.now();
   const { reference, digest } = record.image;
   const image = options.image ?? (await means.images.byDigest(reference, digest, platform));
-  const rootfs = await prepareRootfs({ images: means.images, image, spec, directory, signal });
-  const storage = await prepareStorage(spec.storage, { volumes: means.volumes, directory, isRunning, signal });
+  const { architecture } = platform;
+  const bundle = await resolveGuest({ architecture, cacheDir: means.cacheDir, signal });
+  const { volumeTemplate } = bundle;
+  const rootfs = await prepareRootfs({ images: means.images, image, spec, directory, volumeTemplate, signal });
+  const storage = await prepareStorage(spec.storage, {
+    ...{ volumes: means.volumes, directory, volumeTemplate, isRunning, signal },
+  });
   let log: RunLog | undefined;
   try {
     log = await RunLog.open(logFile, record.run, new Date());
-    const { config, memoryBytes } = await machineConfig(options, {
+    const size = machineSize(spec.resources, await means.driver.limits());
+    const config = machineConfig(options, {
+      ...{ bundle, size },
       shares: [...rootfs.shares, ...storage.shares],
       disks: [...rootfs.disks, ...storage.disks],
     });
     const root = performance.now() - began;
     const { stages, ...machine } = await bootMachine(means.driver, config, { signal, timeoutMs: means.startTimeoutMs });
     const booted = performance.now();
-    const start = startSpec(record, { root: rootfs.root, mounts: storage.mounts, memoryBytes });
+    const start = startSpec(record, { root: rootfs.root, mounts: storage.mounts, memoryBytes: size.workloadBytes });
     const guest = new Guest(machine, record);
     const hasDisks = config.disks.some(({ readOnly }) => !readOnly);
     const process = await begin(machine, start, { signal, timeoutMs: means.startTimeoutMs, consoleFile });
     const workload = Workload.started(process, {
       ...{ guest, log, consoleFile, hasDisks, stdin: spec.openStdin, onOutput },
     });
-    const report = { stages: { root, ...stages, workload: performance.now() - booted } };
+    const notices = bundle.warnings.map((message): StartWarning => ({ kind: 'notice', message }));
+    const report = {
+      stages: { root, ...stages, workload: performance.now() - booted },
+      warnings: [...size.warnings, ...notices],
+    };
     return { guest, workload, volumes: storage.volumes, report };
   } catch (error) {
     await log?.close().catch(() => {});
@@ -100,32 +108,26 @@ async function begin(
   }
 }
 
-async function machineConfig(
-  { means, record, directory, consoleFile, signal }: LaunchContainerOptions,
-  { shares, disks }: Pick<VmConfig, 'shares' | 'disks'>,
-): Promise<{ config: VmConfig; memoryBytes: number }> {
+function machineConfig(
+  { record, directory, consoleFile }: LaunchContainerOptions,
+  {
+    bundle: { kernel, initramfs },
+    size: { cpus, memoryBytes },
+    shares,
+    disks,
+  }: { bundle: Bundle; size: MachineSize } & Pick<VmConfig, 'shares' | 'disks'>,
+): VmConfig {
   const { spec, platform } = record;
   const { architecture } = platform;
-  const guest = await resolveGuest({ architecture, cacheDir: means.cacheDir, signal });
-  const limits = await means.driver.limits();
-  const wanted = parseMemory(spec.resources.memory);
-  const overhead = GUEST_MEMORY_BYTES + Math.ceil(wanted / MEMORY_PER_PAGE_TABLE);
-  const whole = Math.min(Math.max(wanted + overhead, limits.minMemoryBytes), limits.maxMemoryBytes);
-  const config: VmConfig = {
-    ...{ stateDirectory: directory, consoleFile, architecture, shares, disks },
-    kernel: guest.kernel,
-    initramfs: guest.initramfs,
+  return {
+    ...{ stateDirectory: directory, consoleFile, architecture, kernel, initramfs, shares, disks, cpus, memoryBytes },
     commandLine: [
       ...kernelArguments(architecture),
       `zlayer.boottime=${Math.floor(Date.now() / 1000)}`,
       `zlayer.ready=${READY_PORT}`,
       ...(spec.networkMode === 'none' ? ['zlayer.net=none'] : []),
     ].join(' '),
-    cpus: Math.min(Math.ceil(spec.resources.cpu), limits.maxCpus),
-    // QEMU and others want whole pages, and a guest has no use for less than a mebibyte.
-    memoryBytes: Math.floor(whole / 1024 ** 2) * 1024 ** 2,
     network: spec.networkMode === 'none' ? { type: 'none' } : { type: 'user' },
     onOwnerExit: spec.lifecycle.onOwnerExit,
   };
-  return { config, memoryBytes: Math.min(wanted, config.memoryBytes) };
 }

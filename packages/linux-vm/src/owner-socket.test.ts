@@ -6,7 +6,7 @@ import { askOwner, type OwnerCalls, OwnerSocket } from './owner-socket.ts';
 const container = { service: 'web', replica: 0, instance: 'one' };
 
 const nothing: OwnerCalls = {
-  start: async () => ({ stages: {} }),
+  start: async () => ({ stages: {}, warnings: [] }),
   stop: async () => {},
   kill: async () => {},
   remove: async () => {},

@@ -1,11 +1,10 @@
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { VmDisk, VmShare } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
 import { type Cancellable, parseMemory, type ServiceSpec } from '@zlayer/runtime-core';
 import type { StartSpec } from '@zlayer/vzagent-proto';
+import { ensureVolume } from './ensure-volume.ts';
 import type { ImageLibrary } from './image-library.ts';
-import { makeVolume } from './make-volume.ts';
 
 const NAME = 'rootfs';
 const UPPER = 'rootfs-upper';
@@ -23,14 +22,17 @@ export interface RootfsOptions extends Cancellable {
   spec: Pick<ServiceSpec, 'rootfs' | 'readOnlyRoot'>;
   /** The container's directory: a layer of a given size is kept there. */
   directory: string;
+  /** What such a layer is made from, if there is anything. */
+  volumeTemplate: string | undefined;
 }
 
 /**
  * The image, read-only and shared by all containers of it, as a block device or as a directory; above it what is
  * written: in the guest's memory, or with `rootfs.size` on a disk of that size.
  */
-export async function prepareRootfs({ images, image, spec, directory, signal }: RootfsOptions): Promise<Rootfs> {
-  const upper = await prepareUpper(spec, directory, signal);
+export async function prepareRootfs(options: RootfsOptions): Promise<Rootfs> {
+  const { images, image, spec, signal } = options;
+  const upper = await prepareUpper(options);
   const root = { lowerSource: NAME, ...upper.root, readonly: spec.readOnlyRoot };
   if (spec.rootfs.type === 'virtiofs') {
     const path = await images.rootDirectory(image, { signal });
@@ -44,18 +46,14 @@ export async function prepareRootfs({ images, image, spec, directory, signal }: 
   };
 }
 
-async function prepareUpper(
-  { rootfs: { size } }: RootfsOptions['spec'],
-  directory: string,
-  signal: AbortSignal | undefined,
-): Promise<{ disks: VmDisk[]; root: Pick<StartSpec['root'], 'upper' | 'upperSource' | 'upperBytes'> }> {
+async function prepareUpper({ spec, directory, volumeTemplate, signal }: RootfsOptions): Promise<{
+  disks: VmDisk[];
+  root: Pick<StartSpec['root'], 'upper' | 'upperSource' | 'upperBytes'>;
+}> {
+  const { size } = spec.rootfs;
   if (size === undefined) return { disks: [], root: { upper: 'tmpfs', upperSource: '', upperBytes: null } };
   const path = join(directory, `${UPPER}.ext4`);
-  const isThere = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) await makeVolume(path, parseMemory(size), { signal });
+  await ensureVolume(path, { sizeBytes: parseMemory(size), template: volumeTemplate, signal });
   return {
     disks: [{ path, readOnly: false, serial: UPPER }],
     root: { upper: 'disk', upperSource: UPPER, upperBytes: null },

@@ -1,15 +1,23 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseServiceSpec, type ServiceSpecInput } from '@zlayer/runtime-core';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { resolveGuest } from '@zlayer/vzagent';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { prepareStorage, releaseVolumes, type Storage } from './storage.ts';
 import { VolumeStore } from './volume-store.ts';
 
 describe('prepareStorage', () => {
   let directory: string;
   let volumes: VolumeStore;
+  let volumeTemplate: string | undefined;
   const held: Storage[] = [];
+
+  beforeAll(async () => {
+    // Any two files: nothing is booted, and the template is the same for every kernel.
+    const guest = { kernel: import.meta.filename, initramfs: import.meta.filename };
+    ({ volumeTemplate } = await resolveGuest({ architecture: 'amd64', guest }));
+  });
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'zlayer-storage-'));
@@ -31,6 +39,7 @@ describe('prepareStorage', () => {
     const prepared = await prepareStorage(mounts, {
       volumes,
       directory: join(directory, container),
+      volumeTemplate,
       isRunning: async (each) => running.includes(each),
     });
     held.push(prepared);
@@ -73,6 +82,30 @@ describe('prepareStorage', () => {
   it('holds nothing when something of it fails', async () => {
     await expect(prepare(['data:/a', '/no/such/place:/b'])).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await prepare(['data:/a'], 'two');
+  });
+
+  it('says what is missing when there is nothing to make a volume from, and takes one that is there', async () => {
+    const template = volumeTemplate;
+    volumeTemplate = undefined;
+    try {
+      await expect(prepare(['data:/a'])).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining('volume template'),
+      });
+      await mkdir(join(directory, 'volumes', 'data'), { recursive: true });
+      await writeFile(join(directory, 'volumes', 'data', 'disk.ext4'), 'a volume');
+      const { disks } = await prepare(['data:/a']);
+      expect(await readFile(disks[0]?.path ?? '', 'utf8')).toBe('a volume');
+    } finally {
+      volumeTemplate = template;
+    }
+  });
+
+  it('gives a volume the room of 64 GiB, and takes next to none of the host', async () => {
+    const { disks } = await prepare(['data:/a']);
+    const { size, blocks } = await stat(disks[0]?.path ?? '');
+    expect(size).toBe(64 * 1024 ** 3);
+    expect(blocks * 512).toBeLessThan(1024 ** 2);
   });
 
   it("keeps a container's own volumes in its directory, which is removed with it", async () => {

@@ -9,7 +9,7 @@ import {
   UnsupportedError,
 } from '@zlayer/runtime-core';
 import type { StartSpec } from '@zlayer/vzagent-proto';
-import { makeVolume } from './make-volume.ts';
+import { ensureVolume } from './ensure-volume.ts';
 import { type AcquiredVolume, VOLUME_BYTES, type VolumeStore } from './volume-store.ts';
 
 type Mount = StartSpec['mounts'][number];
@@ -27,6 +27,8 @@ export interface StorageOptions extends Cancellable {
   volumes: VolumeStore;
   /** The container's directory: its own volumes are kept there, and removed with it. */
   directory: string;
+  /** What new volumes are made from, if there is anything. */
+  volumeTemplate: string | undefined;
   isRunning(container: string): Promise<boolean>;
 }
 
@@ -99,11 +101,11 @@ async function share(
 async function named(
   { name }: StorageMount & { type: 'named' },
   { disks, volumes }: Storage,
-  { volumes: store, directory, isRunning, signal }: StorageOptions,
+  { volumes: store, directory, volumeTemplate, isRunning, signal }: StorageOptions,
 ): Promise<string> {
   const known = disks.find(({ path }) => basename(dirname(path)) === name && basename(path) === 'disk.ext4');
   if (known !== undefined) return known.serial;
-  const volume = await store.acquire(name, { container: directory, isRunning, signal });
+  const volume = await store.acquire(name, { container: directory, volumeTemplate, isRunning, signal });
   volumes.push(volume);
   const serial = `volume${disks.length}`;
   // Written to also where it is mounted read-only: a journal that a crash has left has to be replayed.
@@ -111,15 +113,15 @@ async function named(
   return serial;
 }
 
-async function anonymous(index: number, { disks }: Storage, { directory, signal }: StorageOptions): Promise<string> {
+async function anonymous(
+  index: number,
+  { disks }: Storage,
+  { directory, volumeTemplate, signal }: StorageOptions,
+): Promise<string> {
   const folder = join(directory, 'volumes');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const path = join(folder, `${index}.ext4`);
-  const isThere = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) await makeVolume(path, VOLUME_BYTES, { signal });
+  await ensureVolume(path, { sizeBytes: VOLUME_BYTES, template: volumeTemplate, signal });
   const serial = `volume${disks.length}`;
   disks.push({ path, readOnly: false, serial });
   return serial;

@@ -1,8 +1,8 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileLock, readJsonFile, writeFileAtomic } from '@zlayer/host';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
-import { makeVolume } from './make-volume.ts';
+import { ensureVolume } from './ensure-volume.ts';
 
 /** A volume takes the room of what is in it; this is the most. */
 export const VOLUME_BYTES = 64 * 1024 ** 3;
@@ -16,6 +16,8 @@ export interface AcquiredVolume extends Disposable {
 export interface AcquireVolumeOptions extends Cancellable {
   /** Directory of the container that wants it. */
   container: string;
+  /** What a new one is made from, if there is anything. */
+  volumeTemplate?: string | undefined;
   /** Whether a container's machine runs: its owner may be dead, and its lock with it. */
   isRunning(container: string): Promise<boolean>;
 }
@@ -36,7 +38,10 @@ export class VolumeStore {
    *
    * @throws ZlayerError `CONFLICT` when another container has it.
    */
-  async acquire(name: string, { container, isRunning, signal }: AcquireVolumeOptions): Promise<AcquiredVolume> {
+  async acquire(
+    name: string,
+    { container, volumeTemplate, isRunning, signal }: AcquireVolumeOptions,
+  ): Promise<AcquiredVolume> {
     const directory = join(this.#directory, name);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const lock = await FileLock.tryAcquire(join(directory, 'volume.lock'));
@@ -47,11 +52,7 @@ export class VolumeStore {
       if (user !== undefined && user !== container && (await isRunning(user))) throw taken(name, user);
       await writeFileAtomic(userFile, `${JSON.stringify({ version: 1, container })}\n`);
       const path = join(directory, 'disk.ext4');
-      const isThere = await stat(path).then(
-        () => true,
-        () => false,
-      );
-      if (!isThere) await makeVolume(path, VOLUME_BYTES, { signal });
+      await ensureVolume(path, { sizeBytes: VOLUME_BYTES, template: volumeTemplate, signal });
       return { path, [Symbol.dispose]: () => lock.release() };
     } catch (error) {
       lock.release();

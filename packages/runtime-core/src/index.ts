@@ -136,6 +136,7 @@ export {
   type StartMessage,
   type StartReport,
   type StartStage,
+  type StartWarning,
 } from './start-report.ts';
 export type { ContainerStats, ProcessEntry } from './stats.ts';
 export { refuseUnsupported, unsupportedPlaces } from './unsupported-places.ts';

@@ -6,9 +6,27 @@ export const START_STAGES = ['pull', 'root', 'boot', 'agent', 'workload'] as con
 /** One of the {@link START_STAGES}. */
 export type StartStage = (typeof START_STAGES)[number];
 
-/** How long each stage of a start took, in milliseconds. A runtime leaves out stages that it does not have. */
+/** Something about a start that has succeeded all the same, and that somebody should be told. */
+export type StartWarning =
+  /** A field of the spec that the runtime could not give in full. */
+  | {
+      kind: 'reduced';
+      /** Such as `resources.cpu`. */
+      field: string;
+      /** In CPUs, or in bytes. */
+      asked: number;
+      given: number;
+      /** For people. */
+      message: string;
+    }
+  | { kind: 'notice'; message: string };
+
+/** How a start went. */
 export interface StartReport {
+  /** How long each stage took, in milliseconds. A runtime leaves out stages that it does not have. */
   stages: Partial<Record<StartStage, number>>;
+  /** Empty when everything is as the spec has it. */
+  warnings: readonly StartWarning[];
 }
 
 /** Name of the `node:diagnostics_channel` on which every successful start is published, as a {@link StartMessage}. */

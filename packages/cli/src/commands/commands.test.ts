@@ -29,7 +29,7 @@ const image: FakeImage = {
 
 /** Closing belongs to whoever made it: each command closes what it was given. */
 function shared(): { runtime: FakeRuntime; given: Runtime } {
-  const runtime = new FakeRuntime({ images: { image } });
+  const runtime = new FakeRuntime({ images: { image }, maxMemoryBytes: 1024 ** 4 });
   const keepsOpen = { close: async () => {}, [Symbol.asyncDispose]: async () => {} };
   const given = new Proxy<Runtime>(runtime, {
     get: (target, key) => {
@@ -104,6 +104,16 @@ it('a container is started, listed, executed in, paused, stopped and removed', a
   expect((await zlayer(['wait', 'web'])).stdout).toBe('137\n');
   expect(await zlayer(['rename', 'web', 'site'])).toMatchObject({ code: 0 });
   expect(await zlayer(['rm', 'site', 'nobody'])).toMatchObject({ code: 1, stdout: 'site\n' });
+});
+
+it('a start says on stderr what it could not give', async () => {
+  const { stderr, ...ran } = await zlayer(['run', '--name', 'huge', '-m', '2Ti', 'image', 'cat']);
+  expect(ran).toEqual({ code: 0, stdout: '' });
+  expect(stderr).toMatch(/^zlayer: warning: resources\.memory asks for 2199023255552 bytes, .*\n$/);
+  const id = { service: 'huge', replica: 1 };
+  await given.createContainer(id, { image: 'image', resources: { memory: '2Ti' } });
+  const started = await zlayer(['start', '--json', 'huge-1']);
+  expect(JSON.parse(started.stderr)).toMatchObject({ warning: { kind: 'reduced', given: 1024 ** 4 } });
 });
 
 it('errors are JSON where JSON is asked for', async () => {

@@ -6,6 +6,7 @@ import { forwardSignals } from '../forward-signals.ts';
 import { type ContainerOptions, prepareContainer, readSpec } from '../prepare-container.ts';
 import { converse } from '../session.ts';
 import { withSpecOptions } from '../spec-options.ts';
+import { start } from '../start.ts';
 import { action, newCommand } from './command.ts';
 
 type RunOptions = ContainerOptions & { detach?: boolean; detachKeys?: string };
@@ -27,7 +28,7 @@ async function runDetached(cli: Cli, image: string, args: string[], options: Run
   await using images = await cli.local(options);
   await using owner = await cli.supervised(options);
   const container = await prepareContainer(cli, { images, owner }, spec, options);
-  await startOrRemove(owner, container, options);
+  await startOrRemove(cli, owner, container, options);
   const name = formatContainerId(container);
   say(cli, options.json ? formatJson({ name, instance: container.instance }) : name);
   return 0;
@@ -52,7 +53,7 @@ async function runHere(cli: Cli, image: string, args: string[], options: RunOpti
     const output = runtime.attachContainer(container, { signal: leave.signal });
     const ended = runtime.waitContainer(container, { condition: 'next-exit' });
     ended.catch(() => {});
-    await startOrRemove(runtime, container, { ...options, signal });
+    await startOrRemove(cli, runtime, container, { ...options, signal });
     signals.started();
     const end = await converse(cli, runtime, container, { output, ended }, { input, tty, detachKeys });
     if (end.detached) {
@@ -78,12 +79,13 @@ async function runHere(cli: Cli, image: string, args: string[], options: RunOpti
 
 /** One that cannot be started is of no use to anybody who asked for it to be removed. */
 async function startOrRemove(
+  cli: Cli,
   runtime: Runtime,
   container: ContainerInstance,
-  { rm, signal }: { rm?: boolean; signal?: AbortSignal },
+  { rm, json, signal }: { rm?: boolean; json?: boolean; signal?: AbortSignal },
 ): Promise<void> {
   try {
-    await runtime.startContainer(container, { signal });
+    await start(cli, runtime, container, { json, signal });
   } catch (error) {
     if (rm) await runtime.removeContainer(container, { force: true }).catch(() => {});
     throw error;

@@ -1,7 +1,8 @@
-import { ZlayerError } from '@zlayer/runtime-core';
+import { type ContainerInstance, ZlayerError } from '@zlayer/runtime-core';
 import type { Cli } from '../cli.ts';
 import { forEachContainer } from '../each.ts';
 import { resolveContainer } from '../resolve-container.ts';
+import { start } from '../start.ts';
 import { type AttachOptions, attach } from './attach.ts';
 import { action, newCommand } from './command.ts';
 
@@ -15,15 +16,12 @@ export function startCommand(cli: Cli) {
   return action(cli, command, async (names: string[], options: StartOptions) => {
     await using runtime = await cli.supervised(options);
     const { attach: wantsOutput, interactive: stdin = false } = options;
-    if (!wantsOutput && !stdin) return await forEachContainer(cli, runtime, names, options, start);
+    const startOne = (container: ContainerInstance): Promise<void> => start(cli, runtime, container, options);
+    if (!wantsOutput && !stdin) return await forEachContainer(cli, runtime, names, options, startOne);
     const [name = '', ...others] = names;
     if (others.length > 0) throw new ZlayerError('INVALID_SPEC', 'only one container can be attached to at a time');
     const { id, instance } = await resolveContainer(runtime, name);
     const container = { ...id, instance };
-    return await attach(cli, runtime, container, { ...options, stdin }, () => start(container));
-
-    async function start(reference: typeof container): Promise<void> {
-      await runtime.startContainer(reference);
-    }
+    return await attach(cli, runtime, container, { ...options, stdin }, () => startOne(container));
   });
 }

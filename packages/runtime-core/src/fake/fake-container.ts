@@ -17,7 +17,7 @@ import { RestartPlan } from '../restart-plan.ts';
 import type { ContainerDetails, WaitCondition, WaitOptions } from '../runtime.ts';
 import type { ServiceSpec } from '../service-spec.ts';
 import { signalNumber } from '../signals.ts';
-import type { StartReport } from '../start-report.ts';
+import type { StartReport, StartWarning } from '../start-report.ts';
 import type { ContainerStats, ProcessEntry } from '../stats.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { FakeContainerFiles } from './fake-container-files.ts';
@@ -51,6 +51,7 @@ export interface FakeContainerOptions {
   argv: readonly string[];
   state: FakeState;
   host: FakeHost;
+  maxMemoryBytes: number;
   owner: FakeOwner;
 }
 
@@ -171,7 +172,7 @@ export class FakeContainer {
       signal.throwIfAborted();
       this.#restarts.reset();
       await this.#launch(signal);
-      return { stages: { workload: performance.now() - began } };
+      return { stages: { workload: performance.now() - began }, warnings: this.#reductions };
     };
     return this.#starts.run((signal) => this.#inTurn(() => start(signal)), callers);
   }
@@ -440,9 +441,21 @@ export class FakeContainer {
     };
   }
 
+  get #reductions(): StartWarning[] {
+    const asked = parseMemory(this.spec.resources.memory);
+    const given = this.#memoryLimit;
+    if (given >= asked) return [];
+    const message = `resources.memory asks for ${asked} bytes, and a container here can have ${given}`;
+    return [{ kind: 'reduced', field: 'resources.memory', asked, given, message }];
+  }
+
+  get #memoryLimit(): number {
+    return Math.min(parseMemory(this.spec.resources.memory), this.#options.maxMemoryBytes);
+  }
+
   #allocate(bytes: number): boolean {
     this.#memory += bytes;
-    if (this.#memory <= parseMemory(this.spec.resources.memory)) return true;
+    if (this.#memory <= this.#memoryLimit) return true;
     this.#memory -= bytes;
     this.#report({ type: 'oom' });
     return false;

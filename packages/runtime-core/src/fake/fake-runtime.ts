@@ -53,6 +53,8 @@ export interface FakeRuntimeOptions {
   state?: FakeState | undefined;
   /** Real sockets and directories for published ports and bind mounts. Default: none, and neither is declared. */
   host?: FakeHost | undefined;
+  /** The most memory that a container can have; one that asks for more is told so by its start. Default: no limit. */
+  maxMemoryBytes?: number | undefined;
 }
 
 /**
@@ -73,6 +75,7 @@ export class FakeRuntime extends BaseRuntime {
   readonly #state: FakeState;
   readonly #shared: boolean;
   readonly #host: FakeHost;
+  readonly #maxMemoryBytes: number;
 
   constructor(options: FakeRuntimeOptions) {
     super();
@@ -82,6 +85,7 @@ export class FakeRuntime extends BaseRuntime {
     this.#state = state ?? new FakeState();
     this.#shared = state !== undefined;
     this.#host = host;
+    this.#maxMemoryBytes = options.maxMemoryBytes ?? Number.POSITIVE_INFINITY;
     this.#without = new Set([
       ...without,
       ...(state ? [] : (['containers.keep', 'containers.recover'] as const)),
@@ -180,6 +184,7 @@ export class FakeRuntime extends BaseRuntime {
       argv: mergeCommand(image.image, spec.command),
       state: this.#state,
       host: this.#host,
+      maxMemoryBytes: this.#maxMemoryBytes,
       owner: this.#owner,
     });
     this.#containers.set(container.name, container);

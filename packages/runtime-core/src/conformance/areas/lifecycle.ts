@@ -87,6 +87,7 @@ export function lifecycle(suite: Suite): void {
 
     suite.test('a start reports how long its stages took', async () => {
       const { report } = await life();
+      expect(report.value?.warnings).toEqual(expect.any(Array));
       const stages = Object.entries(report.value?.stages ?? {});
       expect(stages.length).toBeGreaterThan(0);
       for (const [stage, milliseconds] of stages) {

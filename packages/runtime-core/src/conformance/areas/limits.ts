@@ -24,6 +24,23 @@ export function limits(suite: Suite): void {
       },
     );
 
+    suite.testWith(
+      'resources.cpu',
+      'a start tells of CPUs that it could not give, and of nothing else',
+      async (bench) => {
+        const reduced = async (cpu: number) => {
+          const container = await bench.create(bench.shell('exit0', { resources: { cpu } }));
+          const { warnings } = await bench.runtime.startContainer(container);
+          return warnings.filter(({ kind }) => kind === 'reduced');
+        };
+        expect(await reduced(1)).toEqual([]);
+        const [warning, ...others] = await reduced(1024);
+        expect(others).toEqual([]);
+        expect(warning).toMatchObject({ field: 'resources.cpu', asked: 1024, given: expect.any(Number) });
+        expect(warning).toHaveProperty('message', expect.stringContaining('resources.cpu'));
+      },
+    );
+
     suite.testWith('resources.pids', 'a workload cannot start more processes than it may', async (bench) => {
       const few = await bench.run(bench.shell('spawnMany', { args: ['5'], resources: { pids: 30 } }));
       expect(few).toMatchObject({ result: { exitCode: 0 }, output: { stdout: 'started 5\n' } });
