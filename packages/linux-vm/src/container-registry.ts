@@ -23,6 +23,7 @@ import { type ContainerRecord, containerRecord } from './container-record.ts';
 import { ForeignContainer } from './foreign-container.ts';
 import { type OwnerCalls, OwnerSocket } from './owner-socket.ts';
 import { summaryOf } from './recorded-container.ts';
+import { withinRunningLimit } from './running-limit.ts';
 
 export interface ContainerRegistryOptions {
   dataDir: string;
@@ -137,7 +138,22 @@ export class ContainerRegistry {
 
   get #owner(): ContainerOwner {
     const { means, onEvent } = this.#options;
-    return { means, onEvent, isRunning: (directory) => this.#isRunning(directory) };
+    return {
+      ...{ means, onEvent },
+      isRunning: (directory) => this.#isRunning(directory),
+      admit: async ({ id }, begin, { signal }) => {
+        const { maxRunning } = await means.driver.limits();
+        await withinRunningLimit(
+          {
+            lockFile: join(this.#options.dataDir, this.#options.runtime, 'running.lock'),
+            limit: maxRunning,
+            list: async () => (await this.list()).map(({ summary }) => summary),
+            ...{ id, signal },
+          },
+          begin,
+        );
+      },
+    };
   }
 
   #directoryOf(id: ContainerId): string {

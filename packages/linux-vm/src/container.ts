@@ -50,6 +50,8 @@ export interface ContainerOwner {
   means: ContainerMeans;
   /** Whether the machine of another container, by its directory, runs. */
   isRunning(directory: string): Promise<boolean>;
+  /** Lets a container begin to run, unless too many do: `begin` puts on record that it does. */
+  admit(container: Container, begin: () => Promise<void>, options: Cancellable): Promise<void>;
   /** Told what happens to the container, as it happens. */
   onEvent(container: Container, event: ContainerEvent): void;
 }
@@ -302,16 +304,8 @@ export class Container extends RecordedContainer implements ContainerHandle {
   }
 
   async #launch(signal: AbortSignal): Promise<StartReport> {
-    if (this.state.status !== 'pending') this.#ends.again();
-    this.#record = {
-      ...this.#record,
-      ...{ exit: undefined, endedAt: undefined, startedAt: undefined, ports: [] },
-      run: String(Number(this.#record.run || 0) + 1),
-    };
-    this.#setState({ status: 'initializing' });
-    this.#hasReportedOom = false;
     try {
-      await this.#save({});
+      await this.#owner.admit(this, () => this.#begin(), { signal });
       // Bound before anything is started: a port that is taken costs nothing then.
       this.#publisher = await this.#publish(this.spec.ports, signal);
       const { report, ...run } = await launchContainer({
@@ -332,9 +326,25 @@ export class Container extends RecordedContainer implements ContainerHandle {
       this.#watch(run);
       return report;
     } catch (error) {
-      await this.#finish({ reason: 'runtime-error', exitCode: undefined, message: (error as Error).message }, true);
+      // What has not begun has not ended either.
+      if (this.isActive) {
+        await this.#finish({ reason: 'runtime-error', exitCode: undefined, message: (error as Error).message }, true);
+      }
       throw error;
     }
+  }
+
+  /** Puts on record that a further run begins. */
+  async #begin(): Promise<void> {
+    if (this.state.status !== 'pending') this.#ends.again();
+    this.#record = {
+      ...this.#record,
+      ...{ exit: undefined, endedAt: undefined, startedAt: undefined, ports: [] },
+      run: String(Number(this.#record.run || 0) + 1),
+    };
+    this.#hasReportedOom = false;
+    this.#setState({ status: 'initializing' });
+    await this.#save({});
   }
 
   /** Takes care of a run from its beginning to its end. */
