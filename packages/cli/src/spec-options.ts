@@ -18,6 +18,7 @@ export interface SpecOptions {
   dnsSearch?: string[];
   network?: string;
   publish?: string[];
+  publishSocket?: string[];
   volume?: string[];
   mount?: string[];
   tmpfs?: string[];
@@ -78,6 +79,7 @@ export function withSpecOptions(command: Command): Command {
     .option('--dns-search <domain>', 'a domain to look names up in', append)
     .option('--network <mode>', 'default, none or host')
     .option('-p, --publish <ports>', '[address:][host port:]container port[/udp]', append)
+    .option('--publish-socket <paths>', 'a Unix socket: path on the host:path in the container', append)
     .option('-v, --volume <mount>', 'source:target[:ro], volume:target[:ro] or target', append)
     .option('--mount <mount>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', append)
     .option('--tmpfs <mount>', 'target[:size=…,mode=…]', append)
@@ -149,6 +151,7 @@ export function specOf(image: string, args: string[], options: SpecOptions, sour
       ...(options.tmpfs ?? []).map(tmpfsOf),
     ],
     ports: options.publish,
+    sockets: options.publishSocket?.map((socket) => volumeOf(socket, sources.cwd)),
     networkMode: options.network as ServiceSpecInput['networkMode'],
     dns: withoutUndefined({ servers: options.dns, search: options.dnsSearch }),
     extraHosts: options.addHost,

@@ -39,6 +39,7 @@ export const LINUX_VM_CAPABILITIES: RuntimeCapabilities = {
   users: { names: true },
   network: {
     publish: ['tcp', 'udp'],
+    sockets: true,
     connect: true,
     containerIp: true,
     overlay: true,

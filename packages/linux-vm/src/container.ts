@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { JsonFileLog, type JsonRecord, type Ownership, type PortPublisher } from '@zlayer/host';
+import { JsonFileLog, type JsonRecord, type Ownership } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
 import {
   type Cancellable,
@@ -32,7 +32,7 @@ import { type ContainerRecord, containerRecord } from './container-record.ts';
 import { endWorkload } from './end-workload.ts';
 import type { Guest } from './guest.ts';
 import { type ContainerMeans, launchContainer } from './launch-container.ts';
-import { publishPorts } from './publish-ports.ts';
+import { type PublishedPorts, publishPorts } from './publish-ports.ts';
 import { RecordedContainer } from './recorded-container.ts';
 import type { Run } from './run.ts';
 import { RunDuties } from './run-duties.ts';
@@ -74,7 +74,7 @@ export class Container extends RecordedContainer implements ContainerHandle {
   #record: ContainerRecord;
   #run: Run | undefined;
   #duties: RunDuties | undefined;
-  #publisher: PortPublisher | undefined;
+  #publisher: PublishedPorts | undefined;
   #unpaused: PromiseWithResolvers<void> = Promise.withResolvers();
   /** The workload has ended, and its end is being put on record. */
   #runIsOver: Promise<void> = Promise.resolve();
@@ -403,15 +403,15 @@ export class Container extends RecordedContainer implements ContainerHandle {
     this.#report({ type: 'health', status });
   }
 
-  #publish(mappings: readonly PortMapping[], signal?: AbortSignal): Promise<PortPublisher> {
+  #publish(ports: readonly PortMapping[], signal?: AbortSignal): Promise<PublishedPorts> {
     const guest = (): Guest => {
       if (this.#run === undefined || this.state.status !== 'running') throw this.#conflict(this.whyNotRunning);
       return this.#run.guest;
     };
-    return publishPorts(mappings, { guest, use: () => this.#use(), signal });
+    return publishPorts({ ports, sockets: this.spec.sockets, guest, use: () => this.#use(), signal });
   }
 
-  /** The ports that an adopted container had. One that is taken by now is lost, and said so. */
+  /** The ports that an adopted container had. When one is taken by now all are lost, and said so. */
   async #publishAgain(): Promise<void> {
     try {
       this.#publisher = await this.#publish(this.#record.ports);

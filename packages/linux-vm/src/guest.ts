@@ -74,6 +74,11 @@ export class Guest {
     return await this.#ask((agent) => agent.connectTo({ protocol: 'tcp', port }, options));
   }
 
+  /** Connects to a Unix socket of the container. */
+  async connectSocket(path: string, options: Cancellable): Promise<Duplex> {
+    return await this.#ask((agent) => agent.connectTo({ protocol: 'unix', address: path }, options));
+  }
+
   async datagrams(port: number, options: Cancellable): Promise<DatagramChannel> {
     return datagramChannel(await this.#ask((agent) => agent.connectTo({ protocol: 'udp', port }, options)));
   }

@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { PortPublisher } from '@zlayer/host';
-import type { PortMapping } from '@zlayer/runtime-core';
+import { PortPublisher, publishUnixSocket } from '@zlayer/host';
+import type { PortMapping, PublishedPort, SocketMapping } from '@zlayer/runtime-core';
 import type { Guest } from './guest.ts';
 
 export interface PublishPortsOptions {
+  ports: readonly PortMapping[];
+  sockets: readonly SocketMapping[];
   /** The guest that connections lead to; throws while there is none. */
   guest(): Guest;
   /** Somebody uses the container until the result is called. */
@@ -11,20 +13,44 @@ export interface PublishPortsOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Binds ports of the host that lead to ports of a guest; each connection is a use of it. */
-export function publishPorts(
-  mappings: readonly PortMapping[],
-  { guest, use, signal }: PublishPortsOptions,
-): Promise<PortPublisher> {
+/** What of a container is reachable on the host, until it is closed. */
+export interface PublishedPorts {
+  /** With the ports that were chosen. */
+  readonly ports: readonly PublishedPort[];
+  close(): Promise<void>;
+}
+
+/** Binds ports and Unix sockets of the host that lead into a guest, all or none; each connection is a use of it. */
+export async function publishPorts(options: PublishPortsOptions): Promise<PublishedPorts> {
+  const { sockets, signal } = options;
+  const publisher = await publishNetwork(options);
+  const closers = [() => publisher.close()];
+  const close = async (): Promise<void> => {
+    await Promise.all(closers.splice(0).map((each) => each()));
+  };
+  try {
+    for (const { hostPath, containerPath } of sockets) {
+      signal?.throwIfAborted();
+      const open = (over: AbortSignal): Promise<Duplex> =>
+        opened(options, (guest) => guest.connectSocket(containerPath, { signal: over }));
+      const socket = await publishUnixSocket(hostPath, open);
+      closers.push(() => socket.close());
+    }
+    return { ports: publisher.ports, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function publishNetwork(options: PublishPortsOptions): Promise<PortPublisher> {
+  const { ports, guest, use, signal } = options;
   return PortPublisher.publish(
-    mappings,
+    ports,
     {
-      stream: async (port, options): Promise<Duplex> => {
-        const stream = await guest().connect(port, options);
-        return stream.once('close', use());
-      },
-      datagrams: async (port, options) => {
-        const channel = await guest().datagrams(port, options);
+      stream: (port, over) => opened(options, (reached) => reached.connect(port, over)),
+      datagrams: async (port, over) => {
+        const channel = await guest().datagrams(port, over);
         const done = use();
         return {
           ...channel,
@@ -37,4 +63,12 @@ export function publishPorts(
     },
     { signal },
   );
+}
+
+async function opened(
+  { guest, use }: Pick<PublishPortsOptions, 'guest' | 'use'>,
+  open: (guest: Guest) => Promise<Duplex>,
+): Promise<Duplex> {
+  const stream = await open(guest());
+  return stream.once('close', use());
 }

@@ -79,6 +79,8 @@ export interface RuntimeCapabilities {
   network: {
     /** Protocols of published ports. */
     publish: readonly PortProtocol[];
+    /** Published Unix sockets. */
+    sockets: boolean;
     /** `connect` to a port that is not published. */
     connect: boolean;
     containerIp: boolean;

@@ -111,6 +111,7 @@ export type {
 } from './runtime.ts';
 export { LINUX_CAPABILITIES, type LinuxCapability, parseLinuxCapability } from './service-spec/linux-capabilities.ts';
 export type { SpecProblem } from './service-spec/problems.ts';
+export type { SocketMapping } from './service-spec/sockets.ts';
 export type { StorageMount, StorageType } from './service-spec/storage.ts';
 export {
   type InvalidServiceSpecError,

@@ -18,6 +18,7 @@ describe('parseServiceSpec', () => {
       resources: { cpu: 1, memory: '512Mi', ulimits: {} },
       storage: [],
       ports: [],
+      sockets: [],
       endpoints: [],
       networkMode: 'default',
       dns: { servers: [], search: [] },

@@ -14,6 +14,7 @@ import { endpoint, portMappings, refuseEqualNames } from './service-spec/ports.t
 import { describeProblems, problemsOf, type SpecProblem } from './service-spec/problems.ts';
 import { resources } from './service-spec/resources.ts';
 import { duration, size } from './service-spec/scalars.ts';
+import { refuseEqualHostPaths, socketMapping } from './service-spec/sockets.ts';
 import { refuseEqualTargets, storageMount } from './service-spec/storage.ts';
 import { domainName, ipAddress, withoutNul } from './service-spec/text.ts';
 import { signalNumber } from './signals.ts';
@@ -99,6 +100,8 @@ export const serviceSpecSchema = z.strictObject({
   storage: z.array(storageMount).max(MAX_ITEMS).check(refuseEqualTargets).default([]),
   /** Ports of the container that the host has as well, also ranges: `8080-8082:80-82`. No two take the same of the host. */
   ports: portMappings.default([]),
+  /** Unix sockets of the container that the host has as well: whole, or `/host/path:/container/path`. */
+  sockets: z.array(socketMapping).max(MAX_ITEMS).check(refuseEqualHostPaths).default([]),
   /** What the service offers to others. No two have the same name. */
   endpoints: z.array(endpoint).max(MAX_ITEMS).check(refuseEqualNames).default([]),
   /** Default: `default`. */

@@ -35,6 +35,7 @@ const DEMANDS: readonly Demand[] = [
     ports.flatMap(({ protocol }, index) =>
       when(true, network.publish.includes(protocol), `ports[${index}] of protocol ${protocol}`),
     ),
+  ({ sockets }, { network }) => when(sockets.length > 0, network.sockets, 'sockets'),
   ({ networkMode }, { network }) => when(true, network.modes.includes(networkMode), `networkMode ${networkMode}`),
   ({ dns: { servers, search } }, { network }) => when(servers.length + search.length > 0, network.dns, 'dns'),
   ({ extraHosts }, { network }) => when(Object.keys(extraHosts).length > 0, network.extraHosts, 'extraHosts'),

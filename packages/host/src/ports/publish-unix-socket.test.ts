@@ -36,6 +36,7 @@ test('a socket on the host leads to one elsewhere, for this user alone', async (
   await socket.close();
   server.close();
   expect(existsSync(path)).toBe(false);
+  expect(existsSync(`${path}.lock`)).toBe(false);
 });
 
 test('a socket that a killed process has left is replaced, anything else is not', async () => {

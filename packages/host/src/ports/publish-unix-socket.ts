@@ -21,21 +21,31 @@ export interface PublishedSocket extends AsyncDisposable {
  */
 export async function publishUnixSocket(path: string, open: OpenStream): Promise<PublishedSocket> {
   socketPath(dirname(path), path.slice(dirname(path).length + 1));
-  return await withFileLock(`${path}.lock`, async () => {
-    const listener = await listen(path, open);
-    let closing: Promise<void> | undefined;
-    const close = (): Promise<void> => {
-      closing ??= listener.close();
-      return closing;
-    };
+  const lock = `${path}.lock`;
+  return await withFileLock(lock, async () => {
     try {
-      await chmod(path, 0o600);
-    } catch (error) {
-      await close();
-      throw error;
+      return await publish(path, open);
+    } finally {
+      // It need not lie about: who has waited for it finds it gone, and makes a new one.
+      await unlink(lock).catch(() => {});
     }
-    return { path, close, [Symbol.asyncDispose]: close };
   });
+}
+
+async function publish(path: string, open: OpenStream): Promise<PublishedSocket> {
+  const listener = await listen(path, open);
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= listener.close();
+    return closing;
+  };
+  try {
+    await chmod(path, 0o600);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { path, close, [Symbol.asyncDispose]: close };
 }
 
 async function listen(path: string, open: OpenStream): Promise<StreamListener> {

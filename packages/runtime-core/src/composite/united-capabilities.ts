@@ -54,6 +54,7 @@ export function unitedCapabilities(all: readonly RuntimeCapabilities[]): Runtime
     users: { names: some(({ users }) => users.names) },
     network: {
       publish: each(({ network }) => network.publish),
+      sockets: some(({ network }) => network.sockets),
       connect: some(({ network }) => network.connect),
       containerIp: some(({ network }) => network.containerIp),
       overlay: some(({ network }) => network.overlay),

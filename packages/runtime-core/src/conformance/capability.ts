@@ -36,6 +36,7 @@ export const DECLARED = {
   'storage.named': ({ storage }: RuntimeCapabilities) => storage.includes('named'),
   'storage.anonymous': ({ storage }: RuntimeCapabilities) => storage.includes('anonymous'),
   'storage.tmpfs': ({ storage }: RuntimeCapabilities) => storage.includes('tmpfs'),
+  'network.sockets': ({ network }: RuntimeCapabilities) => network.sockets,
   'resources.cpu': ({ resources }: RuntimeCapabilities) => resources.includes('cpu'),
   'resources.pids': ({ resources }: RuntimeCapabilities) => resources.includes('pids'),
   'resources.ulimits': ({ resources }: RuntimeCapabilities) => resources.includes('ulimits'),

@@ -27,8 +27,9 @@ export interface ConformanceImageReferences {
   /** Where the runtime may push to. Needed when `images.push` is declared. */
   pushed?: string | undefined;
   /**
-   * Its command says `ready` and sends every datagram back that comes to UDP port 7778. Busybox has nothing that does so. Needed
-   * when the publishing of UDP ports is declared.
+   * Its command says `ready` and sends back every datagram that comes to UDP port 7778, and everything that comes over
+   * connections to the Unix socket `/tmp/echo.sock`. Busybox has nothing that does so. Needed when the publishing of UDP
+   * ports or of sockets is declared.
    */
   datagrams?: string | undefined;
   /** A well-formed reference to an image that does not exist anywhere. */

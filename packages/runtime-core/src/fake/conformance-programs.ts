@@ -2,9 +2,10 @@ import { pipeline } from 'node:stream';
 import { CONFORMANCE_SCRIPTS, type ConformanceScript } from '../conformance/conformance-scripts.ts';
 import type { FakeInput, FakeProgram, FakeProgramContext } from './fake-program.ts';
 
-/** Sends datagrams back, as the image `datagrams` of the suite has to. */
+/** Sends back datagrams, and what comes over a socket, as the image `datagrams` of the suite has to. */
 export const datagramEcho: FakeProgram = async (context) => {
   context.receive(7778, (data, reply) => reply(data));
+  context.listenAt('/tmp/echo.sock', (socket) => pipeline(socket, socket, () => {}));
   await context.stdout.write('ready\n');
   return forever(context);
 };

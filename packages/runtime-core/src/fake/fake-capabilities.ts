@@ -32,6 +32,7 @@ export const FAKE_CAPABILITIES = [
   'exec.tty',
   'users.names',
   'network.publish',
+  'network.sockets',
   'network.connect',
   'network.dns',
   'network.extraHosts',
@@ -90,6 +91,7 @@ export function fakeCapabilities(without: ReadonlySet<FakeCapability>): RuntimeC
     users: { names: has('users.names') },
     network: {
       publish: has('network.publish') ? ['tcp', 'udp'] : [],
+      sockets: has('network.sockets'),
       connect: has('network.connect'),
       containerIp: false,
       overlay: false,

@@ -313,15 +313,18 @@ export class FakeContainer {
       // A start takes time, so that there is something to give up.
       await setImmediate();
       signal.throwIfAborted();
-      const { tty, openStdin, init, ports } = this.spec;
+      const { tty, openStdin, init, ports, sockets } = this.spec;
       this.#files.remount(this.#hostname);
       this.#memory = 0;
       this.#lastPid = init ? 1 : 0;
-      this.#ports = await FakePorts.open(ports, {
-        host: this.#options.host,
-        processes: () => (this.#state.status === 'running' ? this.#processes() : []),
-        onUse: () => this.touch(),
-      });
+      this.#ports = await FakePorts.open(
+        { ports, sockets },
+        {
+          host: this.#options.host,
+          processes: () => (this.#state.status === 'running' ? this.#processes() : []),
+          onUse: () => this.touch(),
+        },
+      );
       signal.throwIfAborted();
       const options = { tty: tty ? TERMINAL : undefined };
       const main = this.#spawn(this.#options.argv, options, (chunk) => this.#output(chunk), false);

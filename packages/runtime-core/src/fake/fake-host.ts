@@ -28,6 +28,10 @@ export interface FakeHost {
         handlers: FakePortHandlers,
       ) => Promise<FakeListener>)
     | undefined;
+  /** Listens on a Unix socket; rejects when its path is taken. Without it no sockets are published. */
+  listenAt?:
+    | ((path: string, handlers: Pick<FakePortHandlers, 'onConnection'>) => Promise<Pick<FakeListener, 'close'>>)
+    | undefined;
   /** The files below a path of the host; throws when there are none. Without it there are no bind mounts. */
   mount?: ((source: string) => FakeVolume) | undefined;
 }

@@ -2,12 +2,16 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { StartFailedError } from '../errors.ts';
 import type { PublishedPort } from '../network.ts';
 import { formatPortMapping, type PortMapping } from '../port-mapping.ts';
+import type { SocketMapping } from '../service-spec/sockets.ts';
 import type { FakeHost, FakeListener } from './fake-host.ts';
 import type { FakeProcess } from './fake-process.ts';
 
 /** Connects to a port of a process; the connection ends with it. */
 export function connectTo(process: FakeProcess, port: number): Duplex | undefined {
-  const serve = process.ports.get(port);
+  return connected(process, process.ports.get(port));
+}
+
+function connected(process: FakeProcess, serve: ((socket: Duplex) => void) | undefined): Duplex | undefined {
   if (!serve) return undefined;
   const [ours, theirs] = duplexPair();
   void process.exit.then(() => {
@@ -18,70 +22,111 @@ export function connectTo(process: FakeProcess, port: number): Duplex | undefine
   return ours;
 }
 
-/** Ports of one run of a container on the host. */
+/** What the ports of a run lead to. */
+export interface FakePortsOptions {
+  host: FakeHost;
+  processes: () => readonly FakeProcess[];
+  onUse: () => void;
+}
+
+/** Ports and sockets of one run of a container on the host. */
 export class FakePorts {
-  readonly #listeners: { mapping: PortMapping; listener: FakeListener }[] = [];
+  readonly #options: FakePortsOptions;
+  readonly #ports: PublishedPort[] = [];
+  readonly #listeners: Pick<FakeListener, 'close'>[] = [];
+
+  private constructor(options: FakePortsOptions) {
+    this.#options = options;
+  }
 
   /**
    * Listens on all of them, or on none.
    *
-   * @throws ZlayerError `START_FAILED` that names the port that is taken.
+   * @throws ZlayerError `START_FAILED` that names the port or the socket that is taken.
    */
   static async open(
-    mappings: readonly PortMapping[],
-    { host, processes, onUse }: { host: FakeHost; processes: () => readonly FakeProcess[]; onUse: () => void },
+    { ports, sockets }: { ports: readonly PortMapping[]; sockets: readonly SocketMapping[] },
+    options: FakePortsOptions,
   ): Promise<FakePorts> {
-    const ports = new FakePorts();
-    for (const mapping of mappings) {
-      const { hostAddress: address, hostPort, containerPort, protocol } = mapping;
-      try {
-        const listener = await host.listen?.(
-          { address, port: hostPort, protocol },
-          {
-            onConnection: (socket) => {
-              onUse();
-              const process = processes().find((each) => each.ports.has(containerPort));
-              const inside = process && connectTo(process, containerPort);
-              if (!inside) {
-                socket.destroy();
-                return;
-              }
-              for (const [from, to] of [
-                [socket, inside],
-                [inside, socket],
-              ] as const) {
-                from.on('error', () => to.destroy());
-                from.on('close', () => to.destroy());
-                from.pipe(to);
-              }
-            },
-            onDatagram: (data, reply) => {
-              onUse();
-              processes()
-                .find((each) => each.datagramPorts.has(containerPort))
-                ?.datagramPorts.get(containerPort)?.(data, reply);
-            },
-          },
-        );
-        if (listener) ports.#listeners.push({ mapping, listener });
-      } catch (cause) {
-        await ports.close();
-        const subject = formatPortMapping(mapping);
-        throw new StartFailedError(`the port ${subject} cannot be published: ${(cause as Error).message}`, {
-          subject,
-          remedy: 'Choose another port of the host, or 0 for any free one.',
-          cause,
-        });
-      }
+    const opened = new FakePorts(options);
+    try {
+      for (const mapping of ports) await opened.#listen(mapping);
+      for (const mapping of sockets) await opened.#listenAt(mapping);
+      return opened;
+    } catch (error) {
+      await opened.close();
+      throw error;
     }
-    return ports;
   }
 
   get published(): PublishedPort[] {
-    return this.#listeners.map(({ mapping, listener }) => ({ ...mapping, hostPort: listener.port }));
+    return this.#ports;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#listeners.splice(0).map(({ listener }) => listener.close()));
+    this.#ports.length = 0;
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close()));
+  }
+
+  async #listen(mapping: PortMapping): Promise<void> {
+    const { host, processes, onUse } = this.#options;
+    const { hostAddress: address, hostPort, containerPort, protocol } = mapping;
+    try {
+      const listener = await host.listen?.(
+        { address, port: hostPort, protocol },
+        {
+          onConnection: (socket) => this.#connect(socket, ({ ports }) => ports.get(containerPort)),
+          onDatagram: (data, reply) => {
+            onUse();
+            processes()
+              .find((each) => each.datagramPorts.has(containerPort))
+              ?.datagramPorts.get(containerPort)?.(data, reply);
+          },
+        },
+      );
+      if (!listener) return;
+      this.#listeners.push(listener);
+      this.#ports.push({ ...mapping, hostPort: listener.port });
+    } catch (cause) {
+      const subject = formatPortMapping(mapping);
+      throw new StartFailedError(`the port ${subject} cannot be published: ${(cause as Error).message}`, {
+        subject,
+        remedy: 'Choose another port of the host, or 0 for any free one.',
+        cause,
+      });
+    }
+  }
+
+  async #listenAt({ hostPath, containerPath }: SocketMapping): Promise<void> {
+    const onConnection = (socket: Duplex): void => this.#connect(socket, ({ sockets }) => sockets.get(containerPath));
+    try {
+      const listener = await this.#options.host.listenAt?.(hostPath, { onConnection });
+      if (listener) this.#listeners.push(listener);
+    } catch (cause) {
+      throw new StartFailedError(`the socket ${hostPath} cannot be published: ${(cause as Error).message}`, {
+        subject: hostPath,
+        remedy: 'Choose another path, or remove what lies there.',
+        cause,
+      });
+    }
+  }
+
+  /** Joins a connection from the host with whoever listens in the container. */
+  #connect(socket: Duplex, serveOf: (process: FakeProcess) => ((socket: Duplex) => void) | undefined): void {
+    this.#options.onUse();
+    const process = this.#options.processes().find((each) => serveOf(each) !== undefined);
+    const inside = process && connected(process, serveOf(process));
+    if (!inside) {
+      socket.destroy();
+      return;
+    }
+    for (const [from, to] of [
+      [socket, inside],
+      [inside, socket],
+    ] as const) {
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+      from.pipe(to);
+    }
   }
 }

@@ -40,6 +40,7 @@ class ProcessEnded extends Error {}
 export class FakeProcess {
   readonly options: FakeProcessOptions;
   readonly ports = new Map<number, (socket: Duplex) => void>();
+  readonly sockets = new Map<string, (socket: Duplex) => void>();
   readonly datagramPorts = new Map<number, (data: Uint8Array, reply: (data: Uint8Array) => void) => void>();
   /** Resolves when it has ended. */
   readonly exit: Promise<ExitResult>;
@@ -113,6 +114,7 @@ export class FakeProcess {
     this.#ended.abort(new ProcessEnded('the process has ended'));
     this.#input.abandon();
     this.ports.clear();
+    this.sockets.clear();
     this.datagramPorts.clear();
     this.#end.resolve(result);
   }
@@ -169,6 +171,9 @@ export class FakeProcess {
       sleep: (milliseconds) => this.#sleep(milliseconds),
       listen: (port, serve) => {
         this.ports.set(port, serve);
+      },
+      listenAt: (path, serve) => {
+        this.sockets.set(path, serve);
       },
       receive: (port, serve) => {
         this.datagramPorts.set(port, serve);

@@ -46,6 +46,8 @@ export interface FakeProgramContext {
   sleep(milliseconds: number): Promise<void>;
   /** Lets `connect` and a published port reach this port. It is closed when the process ends. */
   listen(port: number, serve: (socket: Duplex) => void): void;
+  /** Lets a published socket reach this path. It is closed when the process ends. */
+  listenAt(path: string, serve: (socket: Duplex) => void): void;
   /** Receives the datagrams of a published UDP port. */
   receive(port: number, serve: (data: Uint8Array, reply: (data: Uint8Array) => void) => void): void;
   /**

@@ -90,6 +90,7 @@ export class FakeRuntime extends BaseRuntime {
       ...without,
       ...(state ? [] : (['containers.keep', 'containers.recover'] as const)),
       ...(host.listen ? [] : (['network.publish'] as const)),
+      ...(host.listenAt ? [] : (['network.sockets'] as const)),
       ...(host.mount ? [] : (['storage.bind'] as const)),
     ]);
     this.#images = this.#state.images(images);

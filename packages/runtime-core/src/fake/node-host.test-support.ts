@@ -17,6 +17,7 @@ import { FakeFileError, type FakeFileStatus, type FakeVolume } from './fake-volu
 /** The real sockets and files of this machine. */
 export const nodeHost: FakeHost = {
   listen: (place, handlers) => (place.protocol === 'tcp' ? listenTcp(place, handlers) : bindUdp(place, handlers)),
+  listenAt: (path, handlers) => listenUnix(path, handlers),
   mount: (source) => {
     lstatSync(source);
     return new HostDirectory(source);
@@ -48,6 +49,18 @@ async function listenTcp({ address, port }: Place, { onConnection }: FakePortHan
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+async function listenUnix(
+  path: string,
+  { onConnection }: Pick<FakePortHandlers, 'onConnection'>,
+): Promise<Pick<FakeListener, 'close'>> {
+  const server = createServer(onConnection);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  return { close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
 async function bindUdp({ address, port }: Place, { onDatagram }: FakePortHandlers): Promise<FakeListener> {

@@ -21,6 +21,12 @@ describe('what a Compose file says', () => {
     });
   });
 
+  it('is read: sockets of the host and of the container', () => {
+    expect(parse({ sockets: ['/run/a.sock:/b.sock'] }).sockets).toEqual([
+      { hostPath: '/run/a.sock', containerPath: '/b.sock' },
+    ]);
+  });
+
   it('is read: ranges of ports, each port written out', () => {
     expect(parse({ ports: ['8080-8082:80-82', '90-91/udp', '443'] }).ports).toEqual([
       mapping(8080, 80),
@@ -70,6 +76,11 @@ describe('a mistake in a short form is named with its place', () => {
     [{ ports: ['0-1:80-81'] }, '0 is any free port'],
     [{ ports: ['79:79', '78-80:80-82'] }, 'ports[1].hostPort: port 79/tcp of the host is taken by ports[0] already'],
     [{ ports: ['1-65535', '1-65535/udp'] }, 'ports: these are 131070 ports'],
+    [{ sockets: ['/a'] }, 'sockets[0]: "/a" is not a socket mapping'],
+    [{ sockets: ['a:/b'] }, 'sockets[0].hostPath: the path of a socket on the host is an absolute path'],
+    [{ sockets: ['/a:b'] }, 'sockets[0].containerPath: the path of a socket in the container is an absolute path'],
+    [{ sockets: [`/${'é'.repeat(52)}:/b`] }, 'sockets[0].hostPath: the path of a socket on the host has at most 103'],
+    [{ sockets: ['/a:/b', '/a:/c'] }, 'sockets[1].hostPath: /a of the host is taken by sockets[0] already'],
     [{ storage: ['./a:/b'] }, 'storage[0]: "./a:/b" begins with a relative path'],
     [{ storage: ['/a:/b:rx'] }, 'storage[0]: "/a:/b:rx" is not a mount'],
     [{ storage: ['/a:b'] }, 'storage[0].target: the target of a mount is an absolute path'],

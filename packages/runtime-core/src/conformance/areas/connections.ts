@@ -1,6 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect, isIP } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
@@ -69,6 +72,31 @@ export function connections(suite: Suite): void {
         expect(error.message).toContain(String(hostPort));
         await bench.runtime.stopContainer(container, { timeoutMs: 0 });
         await expect(echo(connect(hostPort, hostAddress), 'hello')).rejects.toThrow();
+      },
+    );
+
+    suite.testWith(
+      'network.sockets',
+      'a published socket leads into the container, and is there as long as it runs',
+      async (bench) => {
+        const { datagrams = '' } = bench.lab.images;
+        expect(datagrams, 'a runtime that publishes sockets needs the image images.datagrams').not.toBe('');
+        const directory = await mkdtemp(join(tmpdir(), 'zlayer-'));
+        try {
+          const path = join(directory, 's');
+          const sockets = [`${path}:/tmp/echo.sock`];
+          const { container, output } = await bench.start({ image: datagrams, sockets });
+          await output.shows('ready');
+          expect((await lstat(path)).isSocket()).toBe(true);
+          expect(await echo(connect(path), 'hello')).toBe('hello');
+          const clash = await bench.create({ image: datagrams, sockets });
+          const error = await expectError(bench.runtime.startContainer(clash), 'START_FAILED', 'CONFLICT');
+          expect(error.message).toContain(path);
+          await bench.runtime.stopContainer(container, { timeoutMs: 0 });
+          expect(await readdir(directory)).toEqual([]);
+        } finally {
+          await rm(directory, { recursive: true, force: true });
+        }
       },
     );
 

@@ -65,6 +65,10 @@ const DEMANDS: Readonly<Record<string, Demand>> = {
     spec: { ports: ['80/udp'] },
     declared: ({ network }) => network.publish.includes('udp'),
   },
+  sockets: {
+    spec: { sockets: ['/tmp/zlayer-conformance.sock:/tmp/echo.sock'] },
+    declared: ({ network }) => network.sockets,
+  },
   'networkMode none': { spec: { networkMode: 'none' }, declared: ({ network }) => network.modes.includes('none') },
   'networkMode host': { spec: { networkMode: 'host' }, declared: ({ network }) => network.modes.includes('host') },
   dns: { spec: { dns: { servers: ['192.0.2.53'] } }, declared: ({ network }) => network.dns },
