@@ -16,29 +16,32 @@ export class FileData {
   readonly size: number;
   /** First of its blocks. @internal */
   readonly block: number;
-  /** How many blocks. @internal */
-  readonly blocks: number;
-  /** Bytes behind the blocks, spooled. @internal */
-  readonly tailLength: number;
   /** Where in the spool. @internal */
   readonly tailOffset: number;
   /** Counts the contents of a writer from 1, in the order of their tails. @internal */
   readonly ordinal: number;
-  /** @internal */
+  /** CRC-32 of the bytes, as a signed number: V8 gives an unsigned one a place of its own on the heap. @internal */
   crc = 0;
   /** @internal */
   state: 'writing' | 'written' | 'discarded' = 'writing';
 
   /** @internal */
   constructor(owner: object, size: number, block: number, tailOffset: number, ordinal: number) {
-    const shape = shapeOf(size);
     this.#owner = owner;
     this.size = size;
     this.block = block;
-    this.blocks = shape.blocks;
-    this.tailLength = shape.tailLength;
     this.tailOffset = tailOffset;
     this.ordinal = ordinal;
+  }
+
+  /** How many blocks. @internal */
+  get blocks(): number {
+    return shapeOf(this.size).blocks;
+  }
+
+  /** Bytes behind the blocks, spooled. @internal */
+  get tailLength(): number {
+    return shapeOf(this.size).tailLength;
   }
 
   /** Whether it can be put into an image of this writer. @internal */
@@ -97,7 +100,7 @@ export class FileSink {
     if (chunk.length > this.remaining) {
       throw new ErofsError('WRONG_SIZE', `a file of ${data.size} bytes got at least ${this.#received + chunk.length}`);
     }
-    if (this.#target.sums) data.crc = crc32(chunk, data.crc);
+    if (this.#target.sums) data.crc = crc32(chunk, data.crc >>> 0) | 0;
     const inBlocks = data.size - data.tailLength;
     const toBlocks = Math.max(0, Math.min(chunk.length, inBlocks - this.#received));
     if (toBlocks > 0) {

@@ -121,7 +121,7 @@ class Output {
     const sums = Buffer.alloc(inodes.length * 4);
     for (let index = 0; index < inodes.length; index++) {
       const content = inodes.content(index);
-      if (content instanceof FileData) sums.writeUInt32LE(content.crc, index * 4);
+      if (content instanceof FileData) sums.writeInt32LE(content.crc, index * 4);
     }
     const uuid = Buffer.from(this.#hash?.update(sums).digest().subarray(0, 16) ?? []);
     // Version 8: made in a way of one's own; the variant of RFC 9562.

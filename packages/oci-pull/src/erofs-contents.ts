@@ -2,6 +2,7 @@ import type { DirectoryNode, ErofsNode, ErofsWriter, FileData, NodeAttributes } 
 import { type ByteString, byteString } from './byte-string.ts';
 import type { ContentSink, ContentWriter } from './content-sink.ts';
 import type { FlattenedTree, TreeDirectory, TreeInode } from './flattened-tree.ts';
+import type { InodeNumber } from './inode-store.ts';
 import type { InodeMetadata, LeafInode } from './layer-contents.ts';
 
 /** Contents go straight into the image; their places follow from the order in which they come. */
@@ -33,7 +34,7 @@ export class ErofsContents implements ContentSink {
    * node.
    */
   nodes(tree: FlattenedTree): DirectoryNode {
-    const linked = new Map<LeafInode, ErofsNode>();
+    const linked = new Map<InodeNumber, ErofsNode>();
     const directory = ({ metadata, children }: TreeDirectory): DirectoryNode => {
       return { type: 'directory', ...attributes(metadata), entries: entries(children) };
     };
@@ -43,10 +44,10 @@ export class ErofsContents implements ContentSink {
       children.clear();
     }
     const node = (inode: TreeInode): ErofsNode => {
-      if (inode.type === 'directory') return directory(inode);
+      if (typeof inode === 'object') return directory(inode);
       const known = linked.get(inode);
       if (known !== undefined) return known;
-      const made = this.#leaf(inode);
+      const made = this.#leaf(tree.inodes.leaf(inode));
       if (tree.isLinked(inode)) linked.set(inode, made);
       return made;
     };

@@ -1,6 +1,7 @@
 import type { ContentSink } from './content-sink.ts';
 import type { Digest } from './digest.ts';
 import { FlattenedTree } from './flattened-tree.ts';
+import { InodeStore } from './inode-store.ts';
 import type { LayerContents } from './layer-contents.ts';
 import { layerError } from './layer-error.ts';
 import { readLayer } from './read-layer.ts';
@@ -37,7 +38,8 @@ export async function flattenLayers(
   { limits, signal: outer, onProgress }: FlattenOptions,
 ): Promise<FlattenedTree> {
   const budget = new UnpackBudget(limits);
-  const tree = new FlattenedTree(budget, ({ content }) => sink.discard(content));
+  const inodes = new InodeStore();
+  const tree = new FlattenedTree(inodes, budget, (content) => sink.discard(content));
   const failure = new AbortController();
   const signal = AbortSignal.any([outer, failure.signal]);
   const waiting = new Map<number, LayerContents>();
@@ -67,7 +69,7 @@ export async function flattenLayers(
         onProgress?.({ type: 'layer', digest, number: index + 1, count, state });
       signal.throwIfAborted();
       report('unpacking');
-      const context = { sink, budget, signal, image: image.reference, layer: digest };
+      const context = { sink, inodes, number: index, budget, signal, image: image.reference, layer: digest };
       waiting.set(index, await readLayer(open(layer, signal), diffId, context));
       await mergeWhatIsReady();
       report('done');

@@ -1,5 +1,6 @@
 import type { ByteString } from './byte-string.ts';
-import type { FileInode, InodeMetadata, LayerContents, LayerEntry, LeafInode } from './layer-contents.ts';
+import type { InodeNumber, InodeStore } from './inode-store.ts';
+import type { InodeMetadata, LayerContents } from './layer-contents.ts';
 import { Pacer } from './pacer.ts';
 import { checkPathLength, EntryError, entryComponents } from './rootfs-path.ts';
 import { noXattrs } from './tar-entry.ts';
@@ -7,12 +8,12 @@ import type { UnpackBudget } from './unpack-budget.ts';
 
 /** A directory of an image in the making. */
 export interface TreeDirectory {
-  readonly type: 'directory';
   metadata: InodeMetadata;
   readonly children: Map<ByteString, TreeInode>;
 }
 
-export type TreeInode = TreeDirectory | LeafInode;
+/** A directory, or another inode by its number: all names that are linked to it have the same. */
+export type TreeInode = TreeDirectory | InodeNumber;
 
 /** Tells what went wrong at which entry; see {@link FlattenedTree.add}. */
 export type EntryFailure = (error: unknown, path: ByteString) => unknown;
@@ -42,18 +43,23 @@ interface Place {
  */
 export class FlattenedTree {
   readonly root: TreeDirectory = newDirectory();
+  readonly inodes: InodeStore;
   readonly #budget: UnpackBudget;
   /** Where the directories of entries' names really are. Emptied whenever a directory or a symlink disappears. */
   readonly #resolved = new Map<ByteString, Place>();
-  readonly #onHidden: (inode: FileInode) => void;
-  readonly #linked = new Set<LeafInode>();
-  /** Inodes that the current layer brought: nothing of the same layer may lie below them. */
-  #fresh = new Set<TreeInode>();
+  readonly #onHidden: (content: number) => void;
+  readonly #linked = new Set<InodeNumber>();
+  /** The layer that is being added. */
+  #layer = -1;
   /** Paths of directories that the current layer describes, while its whiteouts are applied. */
   #declared: ReadonlySet<ByteString> = nothing;
 
-  /** @param onHidden Hears of each file with content that no longer has a name. */
-  constructor(budget: UnpackBudget, onHidden: (inode: FileInode) => void) {
+  /**
+   * @param inodes Those of the layers.
+   * @param onHidden Hears of the content of each file that no longer has a name.
+   */
+  constructor(inodes: InodeStore, budget: UnpackBudget, onHidden: (content: number) => void) {
+    this.inodes = inodes;
     this.#budget = budget;
     this.#onHidden = onHidden;
   }
@@ -64,23 +70,23 @@ export class FlattenedTree {
    *
    * @param failure Gives the error to throw when an entry is at fault.
    */
-  async add({ entries, whiteouts }: LayerContents, failure: EntryFailure): Promise<void> {
+  async add(layer: LayerContents, failure: EntryFailure): Promise<void> {
     const pacer = new Pacer();
     let path: ByteString = '';
     this.#resolved.clear();
-    this.#fresh = new Set();
-    if (whiteouts.length > 0) this.#declared = declaredDirectories(entries);
+    this.#layer += 1;
+    if (layer.whiteouts.length > 0) this.#declared = this.#declaredDirectories(layer);
     try {
-      for (const whiteout of whiteouts) {
+      for (const whiteout of layer.whiteouts) {
         path = whiteout.path;
         if (whiteout.isOpaque) this.#clear(whiteout.hidden);
         else this.#hide(whiteout.hidden);
       }
       this.#resolved.clear();
       this.#declared = nothing;
-      for (const entry of entries) {
-        path = entry.path;
-        this.#apply(entry);
+      for (const [index, inode] of layer.inodes.entries()) {
+        path = layer.paths[index] ?? '';
+        this.#apply(path, inode);
         const pause = pacer.step();
         if (pause !== undefined) await pause;
       }
@@ -90,44 +96,44 @@ export class FlattenedTree {
   }
 
   /** Whether an inode may have several names; one that was never linked has but one. */
-  isLinked(inode: LeafInode): boolean {
+  isLinked(inode: InodeNumber): boolean {
     return this.#linked.has(inode);
   }
 
-  #apply(entry: LayerEntry): void {
-    const components = entryComponents(entry.path);
+  #apply(path: ByteString, inode: InodeNumber): void {
+    const type = this.inodes.typeOf(inode);
+    const components = entryComponents(path);
     const name = components.pop();
     if (name === undefined) {
-      if (entry.kind !== 'directory') throw new EntryError('UNSAFE_PATH', 'only a directory can be the root');
-      this.root.metadata = entry.metadata;
+      if (type !== 'directory') throw new EntryError('UNSAFE_PATH', 'only a directory can be the root');
+      this.root.metadata = this.inodes.metadataOf(inode);
       return;
     }
-    if (entry.kind === 'link') {
-      const inode = this.#linkTarget(entry.target);
-      const parent = this.#directory(components, name);
-      if (parent.children.get(name) === inode) return;
-      this.#linked.add(inode);
-      // The directory that gives way may be what holds the target.
-      this.#put(parent, name, inode);
-      if (!this.#holds(entry.target, inode)) {
-        throw new EntryError('CORRUPT_LAYER', 'it is a hard link that replaces its own target');
-      }
+    if (type === 'hardlink') {
+      this.#link(components, name, this.inodes.targetOf(inode));
       return;
     }
     const parent = this.#directory(components, name);
-    if (entry.kind === 'leaf') {
-      this.#put(parent, name, entry.inode);
-      this.#fresh.add(entry.inode);
+    if (type !== 'directory') {
+      this.#put(parent, name, inode);
       return;
     }
     const existing = parent.children.get(name);
-    if (existing?.type === 'directory') {
-      existing.metadata = entry.metadata;
-      return;
+    const metadata = this.inodes.metadataOf(inode);
+    if (typeof existing === 'object') existing.metadata = metadata;
+    else this.#put(parent, name, { ...newDirectory(), metadata });
+  }
+
+  #link(components: readonly ByteString[], name: ByteString, target: ByteString): void {
+    const inode = this.#linkTarget(target);
+    const parent = this.#directory(components, name);
+    if (parent.children.get(name) === inode) return;
+    this.#linked.add(inode);
+    // The directory that gives way may be what holds the target.
+    this.#put(parent, name, inode);
+    if (this.#find(target) !== inode) {
+      throw new EntryError('CORRUPT_LAYER', 'it is a hard link that replaces its own target');
     }
-    const made = newDirectory();
-    made.metadata = entry.metadata;
-    this.#put(parent, name, made);
   }
 
   #put(parent: TreeDirectory, name: ByteString, inode: TreeInode): void {
@@ -152,23 +158,23 @@ export class FlattenedTree {
   }
 
   #forget(inode: TreeInode): void {
-    if (inode.type === 'directory' || inode.type === 'symlink') this.#resolved.clear();
+    if (typeof inode === 'object' || this.inodes.typeOf(inode) === 'symlink') this.#resolved.clear();
     const hidden = [inode];
     for (let next = hidden.pop(); next !== undefined; next = hidden.pop()) {
-      if (next.type === 'directory') for (const child of next.children.values()) hidden.push(child);
-      else if (next.type === 'file' && next.size > 0 && !this.#linked.has(next)) this.#onHidden(next);
+      if (typeof next === 'object') for (const child of next.children.values()) hidden.push(child);
+      else if (this.#hasContent(next) && !this.#linked.has(next)) this.#onHidden(this.inodes.contentOf(next));
     }
   }
 
-  #linkTarget(path: ByteString): LeafInode {
-    const inode = this.#find(path);
-    if (inode === undefined) throw new EntryError('CORRUPT_LAYER', 'it is a hard link to something that is not there');
-    if (inode.type === 'directory') throw new EntryError('CORRUPT_LAYER', 'it is a hard link to a directory');
-    return inode;
+  #hasContent(inode: InodeNumber): boolean {
+    return this.inodes.typeOf(inode) === 'file' && this.inodes.sizeOf(inode) > 0;
   }
 
-  #holds(path: ByteString, inode: LeafInode): boolean {
-    return this.#find(path) === inode;
+  #linkTarget(path: ByteString): InodeNumber {
+    const inode = this.#find(path);
+    if (inode === undefined) throw new EntryError('CORRUPT_LAYER', 'it is a hard link to something that is not there');
+    if (typeof inode === 'object') throw new EntryError('CORRUPT_LAYER', 'it is a hard link to a directory');
+    return inode;
   }
 
   #find(path: ByteString): TreeInode | undefined {
@@ -203,18 +209,19 @@ export class FlattenedTree {
       }
       const parent = directories.at(-1) ?? this.root;
       let found = parent.children.get(component);
-      if (found?.type === 'symlink') {
+      if (typeof found === 'number' && this.inodes.typeOf(found) === 'symlink') {
         // A directory of the same layer takes the symlink's place, so a whiteout in it concerns nothing behind it.
         if (symlinks === 0 && this.#declared.has([...names, component].join('/'))) return undefined;
         if (++symlinks > maximumSymlinks) throw new EntryError('UNSAFE_PATH', 'its directory is a loop of symlinks');
-        if (found.target.startsWith('/')) {
+        const target = this.inodes.targetOf(found);
+        if (target.startsWith('/')) {
           names = [];
           directories = [this.root];
         }
-        rest.push(...found.target.split('/').toReversed());
+        rest.push(...target.split('/').toReversed());
         continue;
       }
-      if (found?.type !== 'directory') {
+      if (typeof found !== 'object') {
         if (!make) return undefined;
         found = this.#makeParent(parent, component, found);
       }
@@ -229,9 +236,14 @@ export class FlattenedTree {
     return place;
   }
 
+  #declaredDirectories({ paths, inodes }: LayerContents): ReadonlySet<ByteString> {
+    const directories = paths.filter((_, index) => this.inodes.typeOf(inodes[index] ?? -1) === 'directory');
+    return new Set(directories.map((path) => entryComponents(path).join('/')));
+  }
+
   /** A directory that no entry describes, unless one does so later. */
-  #makeParent(parent: TreeDirectory, name: ByteString, existing: TreeInode | undefined): TreeDirectory {
-    if (existing !== undefined && this.#fresh.has(existing)) {
+  #makeParent(parent: TreeDirectory, name: ByteString, existing: InodeNumber | undefined): TreeDirectory {
+    if (existing !== undefined && this.inodes.layerOf(existing) === this.#layer) {
       throw new EntryError('CORRUPT_LAYER', 'it lies under an entry of the same layer that is no directory');
     }
     this.#budget.spendEntry(name);
@@ -241,11 +253,6 @@ export class FlattenedTree {
   }
 }
 
-function declaredDirectories(entries: readonly LayerEntry[]): ReadonlySet<ByteString> {
-  const directories = entries.filter(({ kind }) => kind === 'directory');
-  return new Set(directories.map(({ path }) => entryComponents(path).join('/')));
-}
-
 function newDirectory(): TreeDirectory {
-  return { type: 'directory', metadata: impliedMetadata, children: new Map() };
+  return { metadata: impliedMetadata, children: new Map() };
 }

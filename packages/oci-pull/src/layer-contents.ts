@@ -1,4 +1,5 @@
 import type { ByteString } from './byte-string.ts';
+import type { InodeNumber } from './inode-store.ts';
 import { EntryError } from './rootfs-path.ts';
 import type { TarEntry, Xattrs } from './tar-entry.ts';
 
@@ -33,14 +34,8 @@ export interface SpecialInode extends InodeMetadata {
   readonly deviceMinor: number;
 }
 
-/** An inode other than a directory; every name that is linked to it has the same object. */
+/** An inode other than a directory. */
 export type LeafInode = FileInode | SymlinkInode | SpecialInode;
-
-/** One entry of a layer that adds something. */
-export type LayerEntry =
-  | { readonly kind: 'leaf'; readonly path: ByteString; readonly inode: LeafInode }
-  | { readonly kind: 'directory'; readonly path: ByteString; readonly metadata: InodeMetadata }
-  | { readonly kind: 'link'; readonly path: ByteString; readonly target: ByteString };
 
 /** One entry of a layer that hides something of the layers below. */
 export interface Whiteout {
@@ -52,7 +47,10 @@ export interface Whiteout {
 
 /** A whole layer as it stands in its archive. File contents lie in the sink already. */
 export interface LayerContents {
-  readonly entries: readonly LayerEntry[];
+  /** Of each entry that adds something, in the order of the archive. */
+  readonly paths: readonly ByteString[];
+  /** What each path is to be: a leaf, a directory, or a hard link. */
+  readonly inodes: readonly InodeNumber[];
   readonly whiteouts: readonly Whiteout[];
 }
 

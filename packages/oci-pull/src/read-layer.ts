@@ -3,14 +3,8 @@ import type { ContentSink } from './content-sink.ts';
 import { decompress } from './decompress.ts';
 import { type Digest, DigestHash, splitDigest } from './digest.ts';
 import { OciError } from './errors.ts';
-import {
-  type FileInode,
-  type LayerContents,
-  type LayerEntry,
-  type LeafInode,
-  metadataOf,
-  type Whiteout,
-} from './layer-contents.ts';
+import type { InodeNumber, InodeStore } from './inode-store.ts';
+import { type InodeMetadata, type LayerContents, metadataOf, type Whiteout } from './layer-contents.ts';
 import { layerError } from './layer-error.ts';
 import { Pacer } from './pacer.ts';
 import { checkSymlinkTarget, EntryError, entryComponents } from './rootfs-path.ts';
@@ -20,6 +14,9 @@ import type { UnpackBudget } from './unpack-budget.ts';
 
 export interface LayerContext {
   readonly sink: ContentSink;
+  readonly inodes: InodeStore;
+  /** Counts the layers from the lowest. */
+  readonly number: number;
   readonly budget: UnpackBudget;
   readonly signal: AbortSignal;
   /** For errors. */
@@ -51,7 +48,8 @@ export async function readLayer(
   const compressed = new CountedBytes(content);
   const archive = metered(decompress(compressed), compressed, hash, budget);
   const reader = new TarReader(archive);
-  const entries: LayerEntry[] = [];
+  const paths: ByteString[] = [];
+  const inodes: InodeNumber[] = [];
   const whiteouts: Whiteout[] = [];
   const pacer = new Pacer();
   let current: TarEntry | undefined;
@@ -67,8 +65,12 @@ export async function readLayer(
       if (pause !== undefined) await pause;
       const components = entryComponents(current.path);
       const whiteout = whiteoutOf(current.path, components);
-      if (whiteout === undefined) entries.push(await readEntry(current, components, reader, context));
-      else if (whiteout !== 'ignored') whiteouts.push(whiteout);
+      if (whiteout === undefined) {
+        inodes.push(await readEntry(current, components, reader, context));
+        paths.push(current.path);
+      } else if (whiteout !== 'ignored') {
+        whiteouts.push(whiteout);
+      }
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -81,7 +83,7 @@ export async function readLayer(
     const text = `Layer ${context.layer} of ${context.image} unpacks to ${actual}, but its diff id is ${diffId}.`;
     throw new OciError('DIGEST_MISMATCH', text, { subject: context.image, remedy: 'The image was built wrong.' });
   }
-  return { entries, whiteouts };
+  return { paths, inodes, whiteouts };
 }
 
 class CountedBytes implements AsyncIterable<Uint8Array> {
@@ -134,34 +136,30 @@ async function readEntry(
   components: readonly ByteString[],
   reader: TarReader,
   context: LayerContext,
-): Promise<LayerEntry> {
-  const { path } = entry;
-  if (entry.type === 'directory') return { kind: 'directory', path, metadata: metadataOf(entry) };
-  if (components.length === 0) throw new EntryError('UNSAFE_PATH', 'only a directory can be the root');
-  if (entry.type === 'hardlink') {
-    entryComponents(entry.linkPath);
-    return { kind: 'link', path, target: entry.linkPath };
+): Promise<InodeNumber> {
+  const { type, size, linkPath, deviceMajor, deviceMinor } = entry;
+  if (type !== 'directory' && components.length === 0) {
+    throw new EntryError('UNSAFE_PATH', 'only a directory can be the root');
   }
-  const inode = entry.type === 'file' ? await readFile(entry, reader, context) : leafOf(entry, entry.type);
-  return { kind: 'leaf', path, inode };
-}
-
-function leafOf(entry: TarEntry, type: Exclude<LeafInode['type'], 'file'>): LeafInode {
-  const { deviceMajor, deviceMinor, linkPath } = entry;
-  if (type !== 'symlink') {
-    if (deviceMajor > maximumMajor || deviceMinor > maximumMinor) {
-      throw new EntryError('CORRUPT_LAYER', `Linux has no device ${deviceMajor}:${deviceMinor}`);
-    }
-    return { type, ...metadataOf(entry), deviceMajor, deviceMinor };
+  if (type === 'hardlink') entryComponents(linkPath);
+  if (type === 'symlink') checkSymlinkTarget(linkPath);
+  if ((type === 'character' || type === 'block') && (deviceMajor > maximumMajor || deviceMinor > maximumMinor)) {
+    throw new EntryError('CORRUPT_LAYER', `Linux has no device ${deviceMajor}:${deviceMinor}`);
   }
-  checkSymlinkTarget(linkPath);
-  return { type, ...metadataOf(entry), target: linkPath };
-}
-
-async function readFile(entry: TarEntry, reader: TarReader, { sink, signal }: LayerContext): Promise<FileInode> {
-  const { size } = entry;
   const metadata = metadataOf(entry);
-  if (size === 0) return { type: 'file', ...metadata, size, content: -1 };
+  const content = size === 0 ? -1 : await readFile(size, metadata, reader, context);
+  const target = type === 'hardlink' || type === 'symlink' ? linkPath : '';
+  const inode = { type, ...metadata, size, content, linkPath: target, deviceMajor, deviceMinor };
+  return context.inodes.add(inode, context.number);
+}
+
+/** Brings the content of a file to the sink, which gives it a number. */
+async function readFile(
+  size: number,
+  metadata: InodeMetadata,
+  reader: TarReader,
+  { sink, signal }: LayerContext,
+): Promise<number> {
   const writer = sink.begin(size, metadata);
   try {
     for (let chunk = reader.take() ?? (await reader.read()); chunk !== undefined; ) {
@@ -174,5 +172,5 @@ async function readFile(entry: TarEntry, reader: TarReader, { sink, signal }: La
     writer.abort();
     throw error;
   }
-  return { type: 'file', ...metadata, size, content: writer.end() };
+  return writer.end();
 }

@@ -24,6 +24,7 @@ import type { ContentSink, ContentWriter } from './content-sink.ts';
 import { systemErrorCode } from './errors.ts';
 import { applyXattrs, loadSetXattr } from './extended-attributes.ts';
 import type { FlattenedTree, TreeDirectory } from './flattened-tree.ts';
+import type { InodeNumber } from './inode-store.ts';
 import type { InodeMetadata, LeafInode, SpecialInode } from './layer-contents.ts';
 import { makeNode } from './make-node.ts';
 import type { LossRecorder } from './unpack-losses.ts';
@@ -99,7 +100,7 @@ export class RootfsDirectory implements ContentSink {
   /** Makes the tree of the contents. Nothing may be begun after it. */
   async finish(tree: FlattenedTree, losses: LossRecorder, signal: AbortSignal): Promise<void> {
     const prefix = this.#root.length + 1;
-    const first = new Map<LeafInode, ByteString>();
+    const first = new Map<InodeNumber, ByteString>();
     const directories: [ByteString, TreeDirectory][] = [];
     const waiting: [ByteString, TreeDirectory][] = [[this.#root, tree.root]];
     let names = 0;
@@ -109,12 +110,13 @@ export class RootfsDirectory implements ContentSink {
       mkdirSync(systemPath(path), 0o700);
       for (const [name, inode] of directory.children) {
         const below = `${path}/${name}`;
-        if (inode.type === 'directory') {
+        if (typeof inode === 'object') {
           waiting.push([below, inode]);
         } else {
           const existing = first.get(inode);
-          if (existing !== undefined) link(existing, below, inode);
-          else if (await this.#placeLeaf(below, inode, losses, prefix, signal)) {
+          const leaf = tree.inodes.leaf(inode);
+          if (existing !== undefined) link(existing, below, leaf);
+          else if (await this.#placeLeaf(below, leaf, losses, prefix, signal)) {
             if (tree.isLinked(inode)) first.set(inode, below);
           }
         }
