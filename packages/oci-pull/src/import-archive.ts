@@ -19,7 +19,7 @@ export interface ImportArchiveOptions {
   platform: Platform;
   /** Name for an image that has none in the archive. Default: none, so that such an image is an error. */
   reference?: string | undefined;
-  /** Bounds of the archive itself, uncompressed. */
+  /** Bounds of the archive itself: bytes and entries uncompressed, and what each compressed byte may become. */
   limits?: UnpackLimits | undefined;
   defaultRegistry?: string | undefined;
   signal?: AbortSignal | undefined;

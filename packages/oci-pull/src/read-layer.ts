@@ -1,11 +1,11 @@
 import type { ByteString } from './byte-string.ts';
 import type { ContentSink } from './content-sink.ts';
-import { decompress } from './decompress.ts';
 import { type Digest, DigestHash, splitDigest } from './digest.ts';
 import { OciError } from './errors.ts';
 import type { InodeNumber, InodeStore } from './inode-store.ts';
 import { type InodeMetadata, type LayerContents, metadataOf, type Whiteout } from './layer-contents.ts';
 import { layerError } from './layer-error.ts';
+import { decompressWithin } from './metered-decompression.ts';
 import { Pacer } from './pacer.ts';
 import { checkSymlinkTarget, EntryError, entryComponents } from './rootfs-path.ts';
 import type { TarEntry } from './tar-entry.ts';
@@ -45,8 +45,7 @@ export async function readLayer(
 ): Promise<LayerContents> {
   const { budget, signal } = context;
   const hash = new DigestHash(splitDigest(diffId).algorithm);
-  const compressed = new CountedBytes(content);
-  const archive = metered(decompress(compressed), compressed, hash, budget);
+  const archive = hashed(decompressWithin(content, budget), hash);
   const reader = new TarReader(archive);
   const paths: ByteString[] = [];
   const inodes: InodeNumber[] = [];
@@ -86,33 +85,11 @@ export async function readLayer(
   return { paths, inodes, whiteouts };
 }
 
-class CountedBytes implements AsyncIterable<Uint8Array> {
-  readonly #source: AsyncIterable<Uint8Array>;
-  count = 0;
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of this.#source) {
-      this.count += chunk.length;
-      yield chunk;
-    }
-  }
-}
-
-async function* metered(
+async function* hashed(
   source: AsyncIterable<Uint8Array>,
-  compressed: CountedBytes,
   hash: DigestHash,
-  budget: UnpackBudget,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let bytes = 0;
   for await (const chunk of source) {
-    budget.spendBytes(chunk.length);
-    bytes += chunk.length;
-    budget.checkRatio(compressed.count, bytes);
     hash.update(chunk);
     yield chunk;
   }

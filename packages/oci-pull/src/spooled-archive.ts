@@ -2,10 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentOfFile } from './blob-content.ts';
 import { type ByteString, displayName } from './byte-string.ts';
-import { DecompressionError, decompress } from './decompress.ts';
+import { DecompressionError } from './decompress.ts';
 import { type Digest, DigestHash } from './digest.ts';
 import { OciError } from './errors.ts';
 import { maximumManifestSize } from './manifest.ts';
+import { decompressWithin } from './metered-decompression.ts';
 import { EntryError, entryComponents } from './rootfs-path.ts';
 import { TarError } from './tar-header.ts';
 import { TarReader } from './tar-reader.ts';
@@ -48,12 +49,12 @@ export class SpooledArchive {
   ): Promise<SpooledArchive> {
     const archive = new SpooledArchive(name);
     const budget = new UnpackBudget(limits);
-    const reader = new TarReader(decompress(content));
+    const unpacked = decompressWithin(content, budget);
+    const reader = new TarReader(unpacked);
     try {
       for (let entry = await reader.next(); entry !== undefined; entry = await reader.next()) {
         signal.throwIfAborted();
         budget.spendEntry(entry.path);
-        budget.spendBytes(entry.size);
         const path = entryComponents(entry.path).join('/');
         if (entry.type === 'file') {
           const file = await spool(reader, join(directory, String(archive.#files.size)), signal);
@@ -68,6 +69,8 @@ export class SpooledArchive {
     } catch (error) {
       signal.throwIfAborted();
       throw archive.#fault(error);
+    } finally {
+      await unpacked.return();
     }
     return archive;
   }

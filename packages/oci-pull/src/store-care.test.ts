@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSyn
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectGarbage } from './collect-garbage.ts';
 import { digestOf } from './digest.ts';
@@ -342,6 +342,26 @@ describe('images travel in archives', () => {
     await expect(importing).rejects.toMatchObject({ reason });
     expect(await store.list()).toEqual([]);
     expect(readdirSync(join(store.directory, 'staging'))).toEqual([]);
+  });
+
+  test('an archive that is a decompression bomb is refused before it fills the disk, unless it is allowed', async () => {
+    const bomb = zstdCompressSync(docker([], { path: 'zeros', content: '\0'.repeat(80 * 1024 * 1024) }));
+    let closed = 0;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      try {
+        yield bomb;
+      } finally {
+        closed += 1;
+      }
+    }
+    const refused = importArchive(source(), { store, platform });
+    await expect(refused).rejects.toMatchObject({
+      reason: 'LIMIT_EXCEEDED',
+      message: expect.stringContaining('1000 times'),
+    });
+    expect(readdirSync(join(store.directory, 'staging'))).toEqual([]);
+    expect(await importArchive(source(), { store, platform, limits: { maximumRatio: 100_000 } })).toEqual([]);
+    expect(closed).toBe(2);
   });
 
   test('a blob that is gone is an error, not a shorter archive', async () => {

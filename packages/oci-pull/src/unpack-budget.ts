@@ -34,13 +34,13 @@ export class UnpackBudget {
     this.#maximumRatio = maximumRatio;
   }
 
-  /** @param compressed Bytes of a layer so far, and what became of them. */
+  /** @param compressed Bytes of an archive so far, and what became of them. */
   checkRatio(compressed: number, uncompressed: number): void {
     if (uncompressed <= freeOfRatio + compressed * this.#maximumRatio) return;
     const times = Math.round(uncompressed / Math.max(1, compressed));
     throw new EntryError(
       'LIMIT_EXCEEDED',
-      `the layer unpacks to ${times} times its size, more than ${this.#maximumRatio} times`,
+      `the archive unpacks to ${times} times its size, more than ${this.#maximumRatio} times`,
     );
   }
 
