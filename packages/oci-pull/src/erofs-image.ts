@@ -5,7 +5,7 @@ import { buildOnce } from './build-once.ts';
 import { type Digest, splitDigest } from './digest.ts';
 import { ErofsContents } from './erofs-contents.ts';
 import { messageOf, OciError, systemErrorCode } from './errors.ts';
-import { flattenLayers, type OpenLayer, type UnpackProgress } from './flatten-layers.ts';
+import { type FlattenOptions, flattenLayers, type OpenLayer, type UnpackProgress } from './flatten-layers.ts';
 import type { ImageStore } from './image-store.ts';
 import type { StoredImage } from './stored-image.ts';
 import type { UnpackLimits } from './unpack-budget.ts';
@@ -62,10 +62,7 @@ export async function flattenToErofs(
     return found === undefined ? undefined : { digest, path: target, size: found, existed: true };
   };
   const build = async (staged: string): Promise<ErofsImageFile> => {
-    await using writer = await ErofsWriter.create(staged, { signal });
-    const contents = new ErofsContents(writer);
-    const tree = await flattenLayers(image, open, contents, { limits, signal, onProgress });
-    const { bytes } = await writer.finish(contents.nodes(tree));
+    const bytes = await writeErofs(image, open, staged, { limits, signal, onProgress });
     await rename(staged, target);
     return { digest, path: target, size: bytes, existed: false };
   };
@@ -82,6 +79,19 @@ export async function flattenToErofs(
       cause: error,
     });
   }
+}
+
+/** Flattens layers into a file, which is there complete or not at all. Returns its bytes. */
+export async function writeErofs(
+  image: StoredImage,
+  open: OpenLayer,
+  path: string,
+  options: FlattenOptions,
+): Promise<number> {
+  await using writer = await ErofsWriter.create(path, { signal: options.signal });
+  const contents = new ErofsContents(writer);
+  const tree = await flattenLayers(image, open, contents, options);
+  return (await writer.finish(contents.nodes(tree))).bytes;
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -93,6 +93,18 @@ describe('a store is verified', () => {
     expect(await verifyStore(store, options)).toMatchObject(whole);
   });
 
+  test('and an EROFS image with a wrong byte in a file is found, as long as its layers are there to compare', async () => {
+    const image = await add('a');
+    const { path } = await erofsImage(image, { store });
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(bytes.readUInt8(bytes.indexOf('in both images')) ^ 1, bytes.indexOf('in both images'));
+    writeFileSync(path, bytes);
+    expect((await verifyStore(store)).damagedErofsImages).toEqual([image.digest]);
+    expect(readdirSync(join(store.directory, 'erofs', 'staging'))).toEqual([]);
+    rmSync(store.blobPath(image.manifest.config.digest));
+    expect((await verifyStore(store)).damagedErofsImages).toEqual([]);
+  });
+
   test('until the caller gives up', async () => {
     await add('a');
     const signal = AbortSignal.abort(new Error('enough'));

@@ -60,7 +60,7 @@ export async function findImage(
 }
 
 /** Reads what a record names; undefined if any blob of it is missing. */
-async function loadImage(store: ImageStore, record: ImageRecord): Promise<StoredImage | undefined> {
+export async function loadImage(store: ImageStore, record: ImageRecord): Promise<StoredImage | undefined> {
   if (!(await store.hasBlob(record))) return undefined;
   const manifest = parseManifest(await store.readBlob(record), record.mediaType, record.digest);
   if (manifest.kind === 'index') return undefined;

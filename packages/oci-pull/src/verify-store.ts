@@ -4,12 +4,13 @@ import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { imageFault } from '@zlayer/erofs';
 import { type Digest, DigestHash, isDigest } from './digest.ts';
-import { erofsDirectory } from './erofs-image.ts';
+import { erofsDirectory, writeErofs } from './erofs-image.ts';
 import { OciError, systemErrorCode } from './errors.ts';
 import type { ImageStore } from './image-store.ts';
 import { parseArtifact } from './manifest.ts';
 import { removeTree } from './remove-tree.ts';
 import { listDirectory, newStagingPath } from './staging.ts';
+import { loadImage } from './stored-image.ts';
 import { readLosses } from './unpack-image.ts';
 
 export interface VerifyOptions {
@@ -33,13 +34,19 @@ export interface StoreReport {
   readonly damaged: readonly Digest[];
   /** Blobs that a recorded image needs and that are not there, or are damaged. */
   readonly missing: readonly { readonly image: string; readonly digest: Digest }[];
-  /** Manifest digests of EROFS images that are cut off or have a damaged superblock. Their contents are not read. */
+  /**
+   * Manifest digests of EROFS images that are not what the layers make: they are made once more and compared. If the
+   * store has no name for the image, or not all of its layers, only its superblock and its length are looked at.
+   */
   readonly damagedErofsImages: readonly Digest[];
   /** Unpacked images without their root or a readable `unpacked.json`. Their files are not compared. */
   readonly damagedDirectories: readonly string[];
 }
 
-/** Reads every blob of a store and compares it with its digest. Others may use the store meanwhile. */
+/**
+ * Reads every blob of a store and compares it with its digest, and every EROFS image with what its layers make. Others may
+ * use the store meanwhile.
+ */
 export async function verifyStore(store: ImageStore, options: VerifyOptions = {}): Promise<StoreReport> {
   const { quarantine = false, signal, onProgress } = options;
   const damaged: Digest[] = [];
@@ -59,26 +66,62 @@ export async function verifyStore(store: ImageStore, options: VerifyOptions = {}
     }
     onProgress?.({ digest, isDamaged });
   }
-  const damagedErofsImages = await faultyErofsImages(store, quarantine, signal);
+  const damagedErofsImages = await faultyErofsImages(store, new Set(damaged), quarantine, signal);
   const damagedDirectories = await faultyDirectories(options.unpackedDirectories ?? [], quarantine, signal);
   const missing = await missingBlobs(store, new Set(damaged));
   return { blobs, bytes, damaged, missing, damagedErofsImages, damagedDirectories };
 }
 
-async function faultyErofsImages(store: ImageStore, remove: boolean, signal?: AbortSignal): Promise<Digest[]> {
+async function faultyErofsImages(
+  store: ImageStore,
+  damaged: ReadonlySet<Digest>,
+  remove: boolean,
+  signal = new AbortController().signal,
+): Promise<Digest[]> {
   const faulty: Digest[] = [];
   for (const { digest, path } of await listErofsImages(store)) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     try {
-      if ((await imageFault(path)) === undefined) continue;
+      if ((await imageFault(path)) === undefined && (await isAsRebuilt(store, digest, path, damaged, signal))) continue;
       faulty.push(digest);
       if (remove) await rm(path, { force: true });
     } catch (cause) {
+      signal.throwIfAborted();
       if (systemErrorCode(cause) === 'ENOENT') continue;
-      throw new OciError('STORE_FAILED', `The EROFS image ${path} cannot be read.`, { subject: digest, cause });
+      throw new OciError('STORE_FAILED', `The EROFS image ${path} cannot be read, or not be made again to compare.`, {
+        subject: digest,
+        remedy: `Check that ${store.directory} can be written to and has space.`,
+        cause,
+      });
     }
   }
   return faulty;
+}
+
+/** It was made of these layers before, so nothing bounds it now. */
+const noLimits = { maximumBytes: Infinity, maximumEntries: Infinity, maximumRatio: Infinity };
+
+/** Whether the layers make the same bytes again; also true if they are not there to be asked. */
+async function isAsRebuilt(
+  store: ImageStore,
+  digest: Digest,
+  path: string,
+  damaged: ReadonlySet<Digest>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  await using _lease = await store.lease([digest], signal);
+  const record = (await store.list()).find((each) => each.digest === digest);
+  const image = record === undefined || damaged.has(digest) ? undefined : await loadImage(store, record);
+  if (image === undefined) return true;
+  if ([image.manifest.config, ...image.layers].some((blob) => damaged.has(blob.digest))) return true;
+  const rebuilt = await newStagingPath(join(store.directory, 'erofs', 'staging'));
+  try {
+    await writeErofs(image, (layer) => store.openBlob(layer.digest), rebuilt, { limits: noLimits, signal });
+    const [expected, actual] = [await rehash(rebuilt, digest, signal), await rehash(path, digest, signal)];
+    return actual === undefined || actual.digest === expected?.digest;
+  } finally {
+    await rm(rebuilt, { force: true });
+  }
 }
 
 /** All EROFS images of a store, by the digests of their manifests. */
