@@ -1,5 +1,6 @@
 #include "boot_failure.h"
 
+#include "listener.h"
 #include "log.h"
 
 #include <poll.h>
@@ -7,19 +8,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <linux/vm_sockets.h>
-
 enum { PATIENCE_MILLIS = 200 };
 
 static uint32_t host_port;
 
 // The guest ends right after this: what the host has not read by then is lost with it, so its answer is awaited.
 static void tell(const char *reason) {
-  int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = listener_call_host(host_port);
   if (fd < 0) return;
-  struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = host_port};
   struct pollfd wait = {.fd = fd, .events = POLLOUT};
-  connect(fd, (struct sockaddr *)&address, sizeof address);
   if (poll(&wait, 1, PATIENCE_MILLIS) > 0 && send(fd, "e", 1, MSG_NOSIGNAL) == 1 &&
       send(fd, reason, strlen(reason), MSG_NOSIGNAL) > 0) {
     wait.events = POLLIN;

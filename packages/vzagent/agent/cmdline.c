@@ -20,15 +20,20 @@ static uint64_t number(const char *value, const char *end, uint64_t largest) {
   return 0;
 }
 
+// Copies a value, unless it is longer than `room` with its end.
+static void take_text(const char *value, const char *end, char *text, size_t room, const char *key) {
+  size_t length = (size_t)(end - value);
+  if (length >= room) return log_line("ignored on the kernel command line: %s is longer than %zu bytes", key, room - 1);
+  memcpy(text, value, length);
+  text[length] = '\0';
+}
+
 static void take_word(const char *word, size_t length, struct cmdline *cmdline) {
   const char *end = word + length, *value;
   if ((value = value_of(word, length, "rootfstag=")) != NULL) {
-    if ((size_t)(end - value) >= sizeof cmdline->rootfs_tag) {
-      log_line("ignored on the kernel command line: rootfstag is longer than 36 bytes");
-      return;
-    }
-    memcpy(cmdline->rootfs_tag, value, (size_t)(end - value));
-    cmdline->rootfs_tag[end - value] = '\0';
+    take_text(value, end, cmdline->rootfs_tag, sizeof cmdline->rootfs_tag, "rootfstag");
+  } else if ((value = value_of(word, length, "zlayer.channel=")) != NULL) {
+    take_text(value, end, cmdline->channel, sizeof cmdline->channel, "zlayer.channel");
   } else if ((value = value_of(word, length, "zlayer.boottime=")) != NULL) {
     cmdline->boot_time = (int64_t)number(value, end, INT64_MAX / 2);
   } else if ((value = value_of(word, length, "zlayer.net=")) != NULL) {

@@ -9,6 +9,7 @@ struct cmdline {
   char rootfs_tag[37];  // `rootfstag=`: a virtio-fs tag has at most 36 bytes; empty when not given
   int64_t boot_time;    // `zlayer.boottime=`: Unix seconds at launch; 0 when not given
   bool no_dhcp;         // `zlayer.net=none`: the Ethernet interface is left as it is
+  char channel[18];     // `zlayer.channel=`: MAC address of the control channel's device; empty for vsock
   uint32_t ready_port;  // `zlayer.ready=`: vsock port on the host to knock at; 0 when not given
 };
 

@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include "channel.h"
+#include "channel_door.h"
 #include "connection.h"
 #include "log.h"
 #include "loop.h"
@@ -18,8 +20,14 @@ enum { BACKLOG = 4096, ANSWER_MILLISECONDS = 50 };
 static struct source listener = {.fd = -1};
 static struct source announcement = {.fd = -1};
 static int listening = -1;
+static bool over_tcp;
 
-bool listener_open(void) {
+bool listener_open(const char *channel) {
+  over_tcp = channel[0] != '\0';
+  if (over_tcp) {
+    listening = channel_listen(channel);
+    return true;
+  }
   listening = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (listening < 0) return false;
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = AGENT_PORT};
@@ -35,6 +43,7 @@ static void accept_ready(struct source *source, uint32_t events) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) loop_want(source, 0);
     return;
   }
+  if (over_tcp) return channel_door_knock(fd);
   // vsock knows no namespaces: a workload that got hold of a socket would reach this port. Only the host may.
   if (peer.svm_family != AF_VSOCK || peer.svm_cid != VMADDR_CID_HOST) {
     close(fd);
@@ -57,11 +66,20 @@ static void announced(struct source *source, uint32_t events) {
   loop_close(source);
 }
 
-void listener_announce(uint32_t port) {
+int listener_call_host(uint32_t port) {
+  if (over_tcp) return channel_call(port);
   int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   struct sockaddr_vm address = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port};
-  if (fd < 0 || (connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) ||
-      !loop_add(&announcement, fd, EPOLLOUT, announced)) {
+  if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+void listener_announce(uint32_t port) {
+  int fd = listener_call_host(port);
+  if (fd < 0 || !loop_add(&announcement, fd, EPOLLOUT, announced)) {
     log_line("cannot tell the host that the agent is ready: %m");
     if (fd >= 0) close(fd);
     return;

@@ -54,9 +54,13 @@ static void protect_agent(void) {
 static void become_reachable(const struct cmdline *cmdline) {
   if (!loop_open()) log_fatal("event loop: %m");
   modules_load("/lib/modules/modules.load");
-  // The kernel lets anybody listen without a device, and nobody would ever call.
-  if (!modules_drive("vmw_vsock_virtio_transport")) log_fatal("there is no virtio-vsock device with a driver");
-  if (!listener_open()) log_fatal("cannot listen at vsock port %d: %m", AGENT_PORT);
+  if (cmdline->channel[0] != '\0') {
+    modules_load("/lib/modules/modules.late");  // the device's driver is one of them
+  } else if (!modules_drive("vmw_vsock_virtio_transport")) {
+    // The kernel lets anybody listen without a device, and nobody would ever call.
+    log_fatal("there is no virtio-vsock device with a driver");
+  }
+  if (!listener_open(cmdline->channel)) log_fatal("cannot listen at vsock port %d: %m", AGENT_PORT);
   if (cmdline->ready_port == 0) return;
   boot_failure_tell(cmdline->ready_port);
   listener_announce(cmdline->ready_port);
@@ -75,7 +79,7 @@ int main(void) {
 
   if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %m");
   protect_agent();
-  modules_load("/lib/modules/modules.late");
+  if (cmdline.channel[0] == '\0') modules_load("/lib/modules/modules.late");
   mounts_rest();
   if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %m");
   network_prepare();

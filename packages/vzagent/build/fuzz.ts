@@ -15,7 +15,15 @@ const FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-W
 const SANITIZERS = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize-recover=all'];
 
 const DECODER_SOURCES = ['bytes.c', 'codec.c', 'frame.c', 'message.c', 'postcard.c', 'shape.c'];
-const MACHINE_SOURCES = new Set(['main.c', 'boot_failure.c', 'listener.c', 'power.c', 'share.c']);
+const MACHINE_SOURCES = new Set([
+  'main.c',
+  'boot_failure.c',
+  'channel.c',
+  'channel_door.c',
+  'listener.c',
+  'power.c',
+  'share.c',
+]);
 
 /**
  * Compiles a fuzzer and lets it try `limit` (libFuzzer's `-runs=N` or `-max_total_time=SECONDS`), beginning with the

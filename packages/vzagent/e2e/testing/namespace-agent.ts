@@ -15,7 +15,15 @@ import { makeContainerRoot } from './container-root.ts';
 const agent = join(import.meta.dirname, '../../agent');
 
 /** What only a machine has, and what stands in for it in `agent/test`. */
-const MACHINE_SOURCES = new Set(['main.c', 'boot_failure.c', 'listener.c', 'power.c', 'share.c']);
+const MACHINE_SOURCES = new Set([
+  'main.c',
+  'boot_failure.c',
+  'channel.c',
+  'channel_door.c',
+  'listener.c',
+  'power.c',
+  'share.c',
+]);
 const STAND_INS = ['agent_main.c', 'listener_unix.c', 'power_exit.c', 'share_folder.c'];
 
 const FLAGS = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-Wno-format-truncation'];

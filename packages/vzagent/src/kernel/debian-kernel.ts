@@ -6,7 +6,7 @@ import { type DebianPackageOptions, withDebian } from '../debian/debian-packages
 import { collectModules, type ModuleSet } from './modules.ts';
 
 /** Counts changes of what is kept of a kernel package; part of its place in the cache. */
-const KEPT_VERSION = 3;
+const KEPT_VERSION = 4;
 
 const PACKAGE = 'package.json';
 

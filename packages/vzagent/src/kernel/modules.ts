@@ -29,7 +29,7 @@ export const MODULES_AFTER_LISTENING: readonly WantedModule[] = [
 ];
 
 /** What few guests need: each has a list of its own, which the agent loads when it is asked for what it brings. */
-export const MODULES_ON_DEMAND = ['wireguard', 'binfmt_misc'] as const;
+export const MODULES_ON_DEMAND = ['wireguard', 'binfmt_misc', 'qemu_fw_cfg'] as const;
 
 /** Modules as an initramfs carries them. */
 export interface ModuleSet {
