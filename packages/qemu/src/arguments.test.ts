@@ -16,7 +16,12 @@ const config: VmConfig = {
   consoleFile: '/state/console.log',
   onOwnerExit: 'stop',
 };
-const paths = { qemu: '/usr/bin/qemu', qmpSocket: '/run,x/qmp.sock', eventSocket: '/run/events.sock' };
+const paths = {
+  qemu: '/usr/bin/qemu',
+  qmpSocket: '/run,x/qmp.sock',
+  eventSocket: '/run/events.sock',
+  channel: { kind: 'vsock' },
+} as const;
 
 /** The value that follows an option, for each time it occurs. */
 function valuesOf(argv: readonly string[], option: string): (string | undefined)[] {
@@ -72,9 +77,9 @@ describe('qemuArguments', () => {
     const argv = qemuArguments({ ...config, shares }, 'tcg', paths);
     expect(valuesOf(argv, '-chardev')).toEqual([
       'socket,id=console,fd=9',
-      'socket,id=vsock,fd=10',
       'socket,id=share0,fd=11',
       'socket,id=share1,fd=12',
+      'socket,id=vsock,fd=10',
     ]);
   });
 

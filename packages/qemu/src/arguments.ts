@@ -1,6 +1,7 @@
 import type { VmConfig, VmDisk } from '@zlayer/host';
 import type { Architecture } from '@zlayer/runtime-core';
 import type { Accelerator } from './accelerator.ts';
+import { TCP_CHANNEL_WORD, tcpChannelArguments } from './channel/tcp-channel.ts';
 
 /** Descriptors that the host program connects and QEMU inherits: the console's, the vsock's, then one for each share. */
 export const CONSOLE_DESCRIPTOR = 9;
@@ -12,7 +13,13 @@ export interface MachinePaths {
   qmpSocket: string;
   /** Where QEMU tells events: on a socket of its own, because it serves one client on each. */
   eventSocket: string;
+  channel: MachineChannel;
 }
+
+/** What the control channel is made of: a device outside of QEMU, or a token and where the guest's calls go. */
+export type MachineChannel =
+  | { kind: 'vsock' }
+  | { kind: 'tcp'; token: string; calls: readonly { port: number; path: string }[] };
 
 /** QEMU reads a comma as the end of an option's value, and two as one comma. */
 const quoted = (value: string): string => value.replaceAll(',', ',,');
@@ -21,7 +28,7 @@ const quoted = (value: string): string => value.replaceAll(',', ',,');
  * q35 rather than microvm, which boots a few hundredths of a second faster: microvm has no clock but the PIT to measure
  * the TSC by, and on a busy host that measurement fails under TCG, after which the kernel hangs.
  */
-const MACHINES: Readonly<Record<Architecture, string>> = { amd64: 'q35', arm64: 'virt' };
+export const MACHINES: Readonly<Record<Architecture, string>> = { amd64: 'q35', arm64: 'virt' };
 
 function machineArguments(architecture: Architecture, accelerator: Accelerator): string[] {
   const machine = [MACHINES[architecture], 'memory-backend=memory'];
@@ -39,8 +46,10 @@ export const CONSOLES: Readonly<Record<Architecture, string>> = { amd64: 'ttyS0'
 
 /** The whole command line of QEMU for a machine. */
 export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths: MachinePaths): string[] {
-  const { qemu, qmpSocket, eventSocket } = paths;
+  const { qemu, qmpSocket, eventSocket, channel } = paths;
   const bytes = String(config.memoryBytes);
+  const words = [`console=${CONSOLES[config.architecture]}`, config.commandLine];
+  if (channel.kind === 'tcp') words.push(TCP_CHANNEL_WORD);
   return [
     qemu,
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
@@ -51,20 +60,20 @@ export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths:
     // The devices outside of QEMU work in the guest's memory, so it is shared with them.
     ...['-m', `${bytes}B`, '-object', `memory-backend-memfd,id=memory,size=${bytes},share=on`],
     ...['-kernel', config.kernel, '-initrd', config.initramfs],
-    ...['-append', `console=${CONSOLES[config.architecture]} ${config.commandLine}`],
+    ...['-append', words.join(' ')],
     ...['-chardev', `socket,id=console,fd=${CONSOLE_DESCRIPTOR}`, '-serial', 'chardev:console'],
     ...['-qmp', `unix:${quoted(qmpSocket)},server=on,wait=off`],
     ...['-qmp', `unix:${quoted(eventSocket)},server=on,wait=off`],
     ...['-device', 'virtio-rng-pci'],
     // Pages that the guest frees go back to the host without being asked for; the balloon takes more when told to.
     ...['-device', 'virtio-balloon-pci,id=balloon,deflate-on-oom=on,free-page-reporting=on'],
-    ...['-chardev', `socket,id=vsock,fd=${VSOCK_DESCRIPTOR}`, '-device', 'vhost-user-vsock-pci,chardev=vsock'],
     ...config.shares.flatMap(({ tag }, index) => [
       ...['-chardev', `socket,id=share${index},fd=${FIRST_SHARE_DESCRIPTOR + index}`],
       ...['-device', `vhost-user-fs-pci,chardev=share${index},tag=${quoted(tag)}`],
     ]),
     ...config.disks.flatMap(diskArguments),
     ...networkArguments(config),
+    ...channelArguments(channel),
   ];
 }
 
@@ -83,6 +92,12 @@ function diskArguments({ path, readOnly, serial, cache = 'cached' }: VmDisk, ind
     ...['-blockdev', [...format, ...file].join(',')],
     ...['-device', `virtio-blk-pci,drive=disk${index},serial=${quoted(serial)}`],
   ];
+}
+
+/** Behind the container's own network device, which the guest takes for its first. */
+function channelArguments(channel: MachineChannel): string[] {
+  if (channel.kind === 'tcp') return tcpChannelArguments(channel.token, channel.calls);
+  return ['-chardev', `socket,id=vsock,fd=${VSOCK_DESCRIPTOR}`, '-device', 'vhost-user-vsock-pci,chardev=vsock'];
 }
 
 function networkArguments({ network }: VmConfig): string[] {

@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
 import {
-  connectVsock,
   type HostProcess,
-  listenVsock,
   type ProcessStatistics,
   processStatistics,
   type Vm,
@@ -13,18 +11,20 @@ import {
   type VsockListener,
 } from '@zlayer/host';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
+import type { ControlChannel, ControlChannelKind } from './channel/control-channel.ts';
 import { guestEnd } from './guest-end.ts';
 import { qmpCommand } from './qmp-client.ts';
 
 /** A Linux guest with less than this has no use for the rest. */
 const MIN_TARGET_BYTES = 16 * 1024 ** 2;
 
-/** Where the sockets of one machine lie, in its run directory. */
+/** Where the sockets of one machine, and its token if it has one, lie in its run directory. */
 export interface MachineSockets {
   control: string;
   qmp: string;
   events: string;
   vsock: string;
+  token: string;
 }
 
 /** A virtual machine that QEMU runs under `zlayer-host`. */
@@ -33,12 +33,14 @@ export class QemuVm implements Vm {
   readonly #host: HostProcess;
   readonly #sockets: MachineSockets;
   readonly #memoryBytes: number;
+  readonly #channel: ControlChannel;
   #state: VmState = 'running';
 
-  constructor(host: HostProcess, sockets: MachineSockets, memoryBytes: number) {
+  constructor(host: HostProcess, sockets: MachineSockets, memoryBytes: number, channel: ControlChannel) {
     this.#host = host;
     this.#sockets = sockets;
     this.#memoryBytes = memoryBytes;
+    this.#channel = channel;
     const end = guestEnd(sockets.events);
     this.exited = host.exited.then(
       (exit) => {
@@ -59,6 +61,11 @@ export class QemuVm implements Vm {
     return this.#state;
   }
 
+  /** How this host and the guest talk. */
+  get controlChannel(): ControlChannelKind {
+    return this.#channel.kind;
+  }
+
   async connect(port: number, options: Cancellable = {}): Promise<Socket> {
     // vhost-device-vsock takes no connection at all any more after one that was given up while the guest stood still.
     if (this.#state === 'paused') {
@@ -66,11 +73,11 @@ export class QemuVm implements Vm {
         remedy: 'Resume it first.',
       });
     }
-    return connectVsock(this.#sockets.vsock, port, options);
+    return this.#channel.connect(port, options);
   }
 
   listen(port: number, onConnection: (connection: Socket) => void): Promise<VsockListener> {
-    return listenVsock(this.#sockets.vsock, port, onConnection);
+    return this.#channel.listen(port, onConnection);
   }
 
   /**

@@ -52,7 +52,8 @@ export function doctorCommand(cli: Cli) {
     );
     for (const { name, availability } of runtimes) {
       say(cli, `${name.padEnd(16)}${availability.available ? 'works' : availability.reason}`);
-      if (!availability.available) say(cli, `${''.padEnd(16)}${availability.remedy}`);
+      const more = availability.available ? (availability.notes ?? []) : [availability.remedy];
+      for (const line of more) say(cli, `${''.padEnd(16)}${line}`);
     }
     for (const orphan of orphans) say(cli, `${options.clean ? 'removed' : 'left behind'}: ${describe(orphan)}`);
     if (orphans.length > 0 && !options.clean) say(cli, 'Run "zlayer doctor --clean" to remove what was left behind.');
