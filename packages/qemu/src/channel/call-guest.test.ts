@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Door, DoorProgram } from '../../test/agent-door.ts';
 import { callGuest } from './call-guest.ts';
 import { CALL_BYTES, makeCall, NONCE_BYTES } from './proof.ts';
+import { Turns } from './turns.ts';
 
 const AGENT = 1024;
 const HOST = '127.0.0.1';
@@ -33,7 +34,7 @@ describe('a call to the agent over TCP', () => {
   let program: DoorProgram;
   let door: Door;
   const token = randomBytes(32);
-  const at = (port: number, secret: Uint8Array = token) => ({ host: HOST, port, token: secret });
+  const at = (port: number, secret: Uint8Array = token) => ({ host: HOST, port, token: secret, turns: new Turns(2) });
 
   beforeAll(async () => {
     program = await DoorProgram.build();
@@ -79,7 +80,8 @@ describe('a call to the agent over TCP', () => {
   });
 
   it('gets through with the token, many at once, and not a byte is lost behind the proof', async () => {
-    const calls = Array.from({ length: 40 }, async (_, i) => echo(await callGuest(at(door.port), AGENT), `hello ${i}`));
+    const place = at(door.port);
+    const calls = Array.from({ length: 40 }, async (_, i) => echo(await callGuest(place, AGENT), `hello ${i}`));
     expect(await Promise.all(calls)).toEqual(calls.map((_, i) => `hello ${i}`));
   });
 
@@ -167,9 +169,12 @@ describe('a call to the agent over TCP', () => {
     const late = { code: 'NETWORK', message: expect.stringContaining('no answer within 0.1 s') };
     await expect(callGuest(at(port), AGENT, { timeoutMs: 100 })).rejects.toMatchObject(late);
     const controller = new AbortController();
-    const call = callGuest(at(port), AGENT, { signal: controller.signal });
+    const place = at(port);
+    const calls = Array.from({ length: 5 }, () => callGuest(place, AGENT, { signal: controller.signal }));
     controller.abort(new Error('never mind'));
-    await expect(call).rejects.toThrow('never mind');
+    for (const call of calls) await expect(call).rejects.toThrow('never mind');
+    // Nobody who gave up holds a place.
+    await expect(callGuest({ ...place, port: door.port }, AGENT).then((call) => echo(call, 'x'))).resolves.toBe('x');
     server.close();
   });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createConnection, type Socket } from 'node:net';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
 import { ANSWER_BYTES, makeCall, NONCE_BYTES, readAnswer } from './proof.ts';
+import type { Turns } from './turns.ts';
 
 const DEFAULT_TIMEOUT_MS = 15_000;
 /** A guest whose door is crowded turns those away who have waited longest; whoever knows the token comes again. */
@@ -11,6 +12,8 @@ export interface GuestDoor {
   host: string;
   port: number;
   token: Uint8Array;
+  /** Who may knock: QEMU lets two connections wait, and a further one comes again a second later. */
+  turns: Turns;
 }
 
 /** The guest hung up before it had answered. */
@@ -44,9 +47,11 @@ export async function callGuest(
 }
 
 async function callOnce(door: GuestDoor, port: number, signal: AbortSignal): Promise<Socket> {
+  const turn = await door.turns.enter(signal);
   const socket = createConnection({ host: door.host, port: door.port, noDelay: true });
   try {
-    const guestNonce = await take(socket, NONCE_BYTES, signal);
+    // With its nonce the guest tells that it has taken the connection.
+    const guestNonce = await take(socket, NONCE_BYTES, signal).finally(() => turn[Symbol.dispose]());
     const call = makeCall(door.token, guestNonce, randomBytes(NONCE_BYTES), port);
     socket.write(call);
     const answer = readAnswer(door.token, guestNonce, call, await take(socket, ANSWER_BYTES, signal));

@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
 import { qmpCommand } from '../qmp-client.ts';
-import { callGuest } from './call-guest.ts';
+import { callGuest, type GuestDoor } from './call-guest.ts';
 import type { ControlChannel } from './control-channel.ts';
 import { TOKEN_BYTES } from './proof.ts';
+import { Turns } from './turns.ts';
 
 /** The guest's end of the channel, and where it calls its host. Both exist on the channel's own network alone. */
 const GUEST = { address: '10.0.2.15', port: 1024 };
 const CALLS = '10.0.2.100';
 const HOST = '127.0.0.1';
+const KNOCKING_AT_ONCE = 2;
 /** Of the device that only the agent has. A guest cannot have it twice. */
 export const CHANNEL_MAC = '52:5a:4c:00:00:01';
 
@@ -55,10 +57,10 @@ export async function writeToken(path: string): Promise<void> {
 
 /** The channel of a machine that runs: QEMU itself is asked for the port, and the token read, when it is first needed. */
 export function tcpChannel({ qmpSocket, token }: TcpChannelPaths): ControlChannel {
-  let door: Promise<{ host: string; port: number; token: Buffer }> | undefined;
-  const find = async (): Promise<{ host: string; port: number; token: Buffer }> => {
+  let door: Promise<GuestDoor> | undefined;
+  const find = async (): Promise<GuestDoor> => {
     const [port, secret] = await Promise.all([forwardedPort(qmpSocket), readFile(token)]);
-    return { host: HOST, port, token: secret };
+    return { host: HOST, port, token: secret, turns: new Turns(KNOCKING_AT_ONCE) };
   };
   return {
     kind: 'tcp',
