@@ -81,13 +81,20 @@ describe('QemuDriver', () => {
     expect(found.state).toBe('running');
 
     const processes = await machineProcesses(join(directory, 'state'));
-    expect(await found.kill()).toMatchObject({ reason: 'stopped' });
+    // QEMU was asked, and has put its disks in order, instead of being killed.
+    expect(await found.kill()).toMatchObject({ reason: 'stopped', code: 0, signal: null });
     expect(await first.exited).toMatchObject({ reason: 'stopped' });
     expect(first.state).toBe('stopped');
     expect(await survivors(processes)).toEqual([]);
     expect((await (await driver.attach(join(directory, 'state'))).exited).reason).toBe('stopped');
     await expectNoSockets(join(directory, 'state'));
     await expect(driver.attach(join(directory, 'share'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('kills a machine that stands still and cannot be asked', async () => {
+    const paused = await boot();
+    await paused.pause();
+    expect(await paused.kill()).toMatchObject({ reason: 'stopped', code: null, signal: 9 });
   });
 
   it('shares a read-only directory from where it cannot be written, and keeps its sockets to the user', async () => {

@@ -18,6 +18,9 @@ import { qmpCommand } from './qmp-client.ts';
 /** A Linux guest with less than this has no use for the rest. */
 const MIN_TARGET_BYTES = 16 * 1024 ** 2;
 
+/** How long QEMU may take to put its disks in order. */
+const QUIT_MS = 2000;
+
 /** Where the sockets of one machine, and its token if it has one, lie in its run directory. */
 export interface MachineSockets {
   control: string;
@@ -131,8 +134,9 @@ export class QemuVm implements Vm {
   }
 
   async kill(): Promise<VmExit> {
-    // A machine has nothing to put in order that its guest has not put in order before: no grace for QEMU itself.
-    await this.#host.stop({ graceMs: 0 });
+    // On SIGTERM QEMU does what its command `quit` does: it drains and flushes its disks. Coming from the host program, it
+    // is on record as a stop. One that stands still, or takes too long, is killed.
+    await this.#host.stop({ graceMs: this.#state === 'paused' ? 0 : QUIT_MS });
     return this.exited;
   }
 }
