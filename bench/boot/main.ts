@@ -1,16 +1,14 @@
-// How long a guest takes from QEMU's launch until its agent listens and until a workload's first output, beside a bare
-// boot of the same kernel to an init of one line.
+// How long a guest takes from QEMU's launch until its agent listens, until it has answered the host's Hello, and until a
+// workload's first output, beside a bare boot of the same machine and kernel to an init of one line.
 //
 //   node bench/boot/main.ts [RUNS] [ARCHITECTURE…]
 
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileStatic } from '../../packages/vzagent/build/toolchain.ts';
 import { makeContainerRoot } from '../../packages/vzagent/e2e/testing/container-root.ts';
-import { Machine, machineArguments } from '../../packages/vzagent/e2e/testing/machine.ts';
+import { Machine, type MachineOptions } from '../../packages/vzagent/e2e/testing/machine.ts';
 import { agentPath, resolveGuest, writeCpio } from '../../packages/vzagent/src/index.ts';
 
 type Architecture = Parameters<typeof agentPath>[0];
@@ -32,20 +30,25 @@ async function measure(architecture: Architecture, folder: string): Promise<void
   const rootfs = join(folder, 'rootfs');
   await makeContainerRoot(rootfs, architecture);
   const bareInitramfs = await makeBareInitramfs(architecture, folder);
-  const times = { bare: [] as number[], ready: [] as number[], output: [] as number[] };
+  const times = { bare: [] as number[], ready: [] as number[], hello: [] as number[], output: [] as number[] };
   for (let run = 0; run < runs; run++) {
-    times.bare.push(await bareBoot(architecture, guest.kernel, bareInitramfs));
-    const { ready, output } = await agentBoot(architecture, guest.kernel, guest.initramfs, rootfs);
-    times.ready.push(ready);
-    times.output.push(output);
+    times.bare.push(await bareBoot({ architecture, kernel: guest.kernel, initramfs: bareInitramfs, rootfs }));
+    const boot = await agentBoot({ architecture, kernel: guest.kernel, initramfs: guest.initramfs, rootfs });
+    times.ready.push(boot.ready);
+    times.hello.push(boot.hello);
+    times.output.push(boot.output);
   }
-  const [bare, ready, output] = [median(times.bare), median(times.ready), median(times.output)];
+  const bare = median(times.bare);
+  const line = (what: string, values: readonly number[]) =>
+    console.log(`  ${what.padEnd(28)} ${median(values).toFixed(0)} ms  (${(median(values) / bare).toFixed(2)} × bare)`);
   const size = async (path: string) => `${Math.round((await stat(path)).size / 1024)} KiB`;
-  console.log(`${architecture}, kernel ${guest.kernelVersion}, median of ${runs} runs`);
+  const load = loadavg()[0]?.toFixed(1);
+  console.log(`${architecture}, kernel ${guest.kernelVersion}, median of ${runs} runs, load ${load}`);
   console.log(`  agent ${await size(agentPath(architecture))}, initramfs ${await size(guest.initramfs)}`);
-  console.log(`  bare boot to user space      ${bare.toFixed(0)} ms`);
-  console.log(`  agent listens                ${ready.toFixed(0)} ms  (${(ready / bare).toFixed(2)} × bare)`);
-  console.log(`  first output of a workload   ${output.toFixed(0)} ms  (${(output / bare).toFixed(2)} × bare)`);
+  line('bare boot to user space', times.bare);
+  line('agent listens', times.ready);
+  line('Hello answered', times.hello);
+  line('first output of a workload', times.output);
 }
 
 async function makeBareInitramfs(architecture: Architecture, folder: string): Promise<string> {
@@ -61,39 +64,21 @@ async function makeBareInitramfs(architecture: Architecture, folder: string): Pr
   return path;
 }
 
-async function bareBoot(architecture: Architecture, kernel: string, initramfs: string): Promise<number> {
-  const { program, args } = machineArguments({ architecture, kernel, initramfs });
-  const began = performance.now();
-  const qemu = spawn(program, [...args, '-serial', 'stdio'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(qemu, 'exit');
-  try {
-    let text = '';
-    for await (const chunk of qemu.stdout) {
-      text += chunk;
-      if (text.includes('user space')) return performance.now() - began;
-    }
-    throw new Error(`the bare guest ended: ${text}`);
-  } finally {
-    qemu.kill('SIGKILL');
-    await ended;
-  }
+async function bareBoot(options: MachineOptions): Promise<number> {
+  await using machine = await Machine.launch({ ...options, withoutAgentWords: true });
+  return (await machine.prints('user space')) - machine.launched;
 }
 
-async function agentBoot(
-  architecture: Architecture,
-  kernel: string,
-  initramfs: string,
-  rootfs: string,
-): Promise<{ ready: number; output: number }> {
-  await using machine = await Machine.boot({ architecture, kernel, initramfs, rootfs });
+async function agentBoot(options: MachineOptions): Promise<{ ready: number; hello: number; output: number }> {
+  await using machine = await Machine.boot(options);
+  const since = () => performance.now() - machine.launched;
   await using connection = await machine.connect();
+  await connection.ask({ type: 'Hello', version: 1, features: [], software: 'bench' }, 'Hello');
+  const hello = since();
   connection.run(['echo', 'hello']);
-  for (let message = await connection.next(); message !== undefined; message = await connection.next()) {
-    if (message.type === 'Stdout') {
-      return { ready: (await machine.ready) - machine.launched, output: performance.now() - machine.launched };
-    }
-  }
-  throw new Error('the workload wrote nothing');
+  await connection.expect('Started');
+  await connection.expect('Stdout');
+  return { ready: (await machine.ready) - machine.launched, hello, output: since() };
 }
 
 function median(values: readonly number[]): number {

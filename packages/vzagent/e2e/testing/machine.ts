@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { watch } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -169,6 +170,22 @@ export class Machine implements AsyncDisposable {
   /** Everything the guest has printed. */
   console(): Promise<string> {
     return readFile(join(this.#folder, 'console.log'), 'utf8').catch(() => '');
+  }
+
+  /** Resolves with `performance.now()` when the guest has printed `text`. */
+  async prints(text: string): Promise<number> {
+    const watcher = watch(this.#folder);
+    try {
+      for (;;) {
+        const changed = once(watcher, 'change');
+        if ((await this.console()).includes(text)) return performance.now();
+        const ended = this.exited.then(() => 'ended');
+        if ((await Promise.race([changed, ended])) === 'ended')
+          throw new Error(`no "${text}": ${await this.console()}`);
+      }
+    } finally {
+      watcher.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

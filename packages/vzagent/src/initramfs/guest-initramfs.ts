@@ -3,7 +3,7 @@ import { writeCpio } from './cpio.ts';
 import type { InitramfsEntry } from './entry.ts';
 
 /** Counts changes of what an initramfs of given parts looks like; part of its cache key. */
-export const INITRAMFS_VERSION = 2;
+export const INITRAMFS_VERSION = 3;
 
 /** Writes the guest's initramfs: the agent as `/init`, its modules, a console. Same input, same bytes. */
 export function writeGuestInitramfs(agent: Uint8Array, modules: ModuleSet): Uint8Array {

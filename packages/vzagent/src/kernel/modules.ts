@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ZlayerError } from '@zlayer/runtime-core';
 import { moduleName, readModuleInfo } from './modinfo.ts';
+import { withoutSignature } from './module-signature.ts';
 
 /** A module to load, and on what condition. */
 export interface WantedModule {
@@ -63,7 +64,7 @@ export async function collectModules(tree: string): Promise<ModuleSet> {
     const path = available.get(name);
     if (path === undefined || chain.includes(name)) throw missing(name, tree, chain);
     const file = basename(path);
-    const content = files.get(file) ?? (await readFile(path));
+    const content = files.get(file) ?? withoutSignature(await readFile(path));
     files.set(file, content);
     const before: string[] = [];
     for (const dependency of readModuleInfo(content, path).depends) {
