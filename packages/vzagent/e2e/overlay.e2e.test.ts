@@ -104,6 +104,13 @@ describe('two guests on one host', () => {
     await client(1).configureOverlay(settings(other, one, { overlayIp: '10.77.0.2', ...dns }, `10.0.2.2:${port}`));
     expect(await echo(client(1), '10.77.0.1')).toBe('through the overlay');
     expect(await echo(client(0), '10.77.0.2')).toBe('through the overlay');
+    for (const [from, to] of [
+      [0, '10.77.0.2'],
+      [1, '10.77.0.1'],
+    ] as const) {
+      const pinged = await shell(client(from), `ping -c 3 -w 20 ${to}`);
+      expect(pinged).toMatchObject({ stdout: expect.stringContaining(' 0% packet loss'), code: 0 });
+    }
     const { interfaces } = await client(1).network();
     expect(interfaces.find(({ name }) => name === 'zl-overlay0')?.addresses).toEqual(['10.77.0.2/24']);
     const { stdout } = await shell(client(1), 'cat /etc/resolv.conf');
