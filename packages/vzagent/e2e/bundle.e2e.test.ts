@@ -1,11 +1,23 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
@@ -163,6 +175,28 @@ describe('a bundle in a registry', () => {
     expect(await readFile(second.kernel, 'utf8')).toBe('another kernel');
     // A machine that boots meanwhile keeps what it was told.
     expect(await readFile(first.kernel, 'utf8')).toBe('a kernel');
+  });
+
+  it('gives its room back when newer ones came and nobody used it for a day', async () => {
+    const reference = `${registry.host}/releases:1`;
+    const cacheDir = join(folder, 'releases');
+    const guests: Guest[] = [];
+    for (let release = 0; release < 5; release++) {
+      const made = join(folder, `release-${release}`);
+      await writeSmallBundle(made, `kernel ${release}`);
+      await pushBundle(made, reference);
+      // Days go by before the last release: nobody uses the first three any more.
+      for (const [index, { kernel }] of release < 4 ? [] : guests.slice(0, 3).entries()) {
+        const used = new Date(Date.now() - (10 - index) * 86_400_000);
+        await utimes(dirname(kernel), used, used);
+      }
+      guests.push(await resolveFrom(reference, { cacheDir }));
+    }
+    const kernels = await Promise.all(guests.map(({ kernel }) => readFile(kernel, 'utf8').catch(() => 'gone')));
+    expect(kernels).toEqual(['gone', 'gone', 'kernel 2', 'kernel 3', 'kernel 4']);
+    // What was fetched for them is gone, too: the layers they have in common are there once, and one kernel's.
+    expect((await readdir(join(cacheDir, 'bundles/store/blobs/sha256'))).length).toBeLessThan(8);
+    expect(guests.flatMap(({ warnings }) => warnings)).toEqual([]);
   });
 
   it('is mended when a file of it is missing or cut off', async () => {

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  collectGarbage,
   type Digest,
   ImageStore,
   isDigest,
@@ -14,6 +15,7 @@ import {
 import { type Architecture, isZlayerError, ZlayerError } from '@zlayer/runtime-core';
 import { ARTIFACT_TYPE, bundleReference, LAYER_TYPE } from './bundle-artifact.ts';
 import { extractBundle, refused } from './extract-bundle.ts';
+import { noteUse, removeOldBundles } from './old-bundles.ts';
 import { type Bundle, openBundle } from './open-bundle.ts';
 
 export interface RegistryBundleOptions {
@@ -55,7 +57,7 @@ export async function registryBundle(
   try {
     const { bundle, digest } = await fetchBundle(reference, cache, options);
     await cache.write(digest);
-    return { bundle, warnings: [] };
+    return { bundle, warnings: digest === known?.digest ? [] : await cache.tidy(signal) };
   } catch (error) {
     signal?.throwIfAborted();
     if (known === undefined || !isUnreachable(error)) throw error;
@@ -160,7 +162,9 @@ class BundleCache {
       if (typeof record !== 'object' || record === null) return undefined;
       const { digest, checkedAt } = record as { digest?: unknown; checkedAt?: unknown };
       if (!isDigestText(digest) || typeof checkedAt !== 'number') return undefined;
-      const bundle = await openBundle(this.#place(digest), this.#architecture);
+      const place = this.#place(digest);
+      await noteUse(place);
+      const bundle = await openBundle(place, this.#architecture);
       // A clock that was set back must not keep a bundle fresh for years.
       return { bundle, digest, checkedAt: Math.min(checkedAt, Date.now()) };
     } catch (error) {
@@ -182,12 +186,17 @@ class BundleCache {
 
   async install(artifact: StoredArtifact, signal: AbortSignal | undefined): Promise<Bundle> {
     const place = this.#place(artifact.digest);
+    await noteUse(place);
     const present = await openBundle(place, this.#architecture).catch((error: unknown) => {
       if (isAbsent(error)) return undefined;
       throw error;
     });
     if (present !== undefined) return present;
     const store = await ImageStore.open(join(this.folder, 'store'));
+    await using _ = await store.lease(
+      artifact.layers.map(({ digest }) => digest),
+      signal,
+    );
     await mkdir(join(place, '..'), { recursive: true });
     const staged = await mkdtemp(`${place}.partial-`);
     try {
@@ -216,6 +225,22 @@ class BundleCache {
   async dropDamaged(signal: AbortSignal | undefined): Promise<boolean> {
     const store = await ImageStore.open(join(this.folder, 'store'));
     return (await verifyStore(store, { quarantine: true, signal })).damaged.length > 0;
+  }
+
+  /**
+   * Removes older bundles that nobody uses, and what was fetched for them.
+   *
+   * @returns a warning when that is not possible: no reason not to boot.
+   */
+  async tidy(signal: AbortSignal | undefined): Promise<string[]> {
+    try {
+      await removeOldBundles(join(this.folder, this.#architecture));
+      await collectGarbage(await ImageStore.open(join(this.folder, 'store')), { signal });
+      return [];
+    } catch (error) {
+      signal?.throwIfAborted();
+      return [`old bundles stay in ${this.folder}: ${error instanceof Error ? error.message : String(error)}`];
+    }
   }
 
   #place(digest: Digest): string {
