@@ -184,6 +184,8 @@ uint64_t cgroup_oom_kills(const char *path) {
   return cgroup_number(path, "memory.events", "oom_kill", &kills) ? kills : 0;
 }
 
+void cgroup_remove_empty(const char *path) { rmdir(path); }
+
 void cgroup_remove(const char *path) {
   if (leftovers) remove_leftovers();
   if (rmdir(path) != 0 && errno == EBUSY) leftovers = true;

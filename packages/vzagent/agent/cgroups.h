@@ -34,6 +34,9 @@ void cgroup_kill(const char *path);
 // How many processes the kernel has killed in it for want of memory; 0 when it does not count them.
 uint64_t cgroup_oom_kills(const char *path);
 
+// Removes a leaf that nothing runs in any more; any other stays.
+void cgroup_remove_empty(const char *path);
+
 // Removes a leaf. One that processes are left in goes with the next that is removed after their end.
 void cgroup_remove(const char *path);
 

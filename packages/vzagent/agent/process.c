@@ -219,6 +219,8 @@ static void complete(struct timer *timer) {
     return;
   }
   process->state = PROCESS_EXITED;
+  // What is still to be said of it is noted. The workload's leaf is there for the next workload.
+  if (process->id != WORKLOAD) cgroup_remove_empty(process->leaf);
   wait_answer(process);
   session_pump(process);
 }
