@@ -28,6 +28,10 @@ describe('the options of run and create', () => {
       ['-p', '8080:80', '-p', '[::1]:53:53/udp'],
       { ports: [{ hostPort: 8080 }, { hostAddress: '::1', protocol: 'udp' }] },
     ],
+    [
+      ['--publish-socket', './a.sock:/run/a.sock'],
+      { sockets: [{ hostPath: '/here/a.sock', containerPath: '/run/a.sock' }] },
+    ],
     [['-v', './data:/data:ro'], { storage: [{ type: 'bind', target: '/data', readOnly: true }] }],
     [['-v', 'name:/data'], { storage: [{ type: 'named', name: 'name' }] }],
     [['-v', '/data'], { storage: [{ type: 'anonymous', target: '/data' }] }],

@@ -13,7 +13,6 @@ import {
   NotFoundError,
   type OutputChunk,
   PendingStarts,
-  type PortMapping,
   RestartPlan,
   type RuntimeEvent,
   type StartReport,
@@ -32,7 +31,7 @@ import { type ContainerRecord, containerRecord } from './container-record.ts';
 import { endWorkload } from './end-workload.ts';
 import type { Guest } from './guest.ts';
 import { type ContainerMeans, launchContainer } from './launch-container.ts';
-import { type PublishedPorts, publishPorts } from './publish-ports.ts';
+import { type PublishedPorts, type PublishPortsOptions, publishPorts, publishWhatIsFree } from './publish-ports.ts';
 import { RecordedContainer } from './recorded-container.ts';
 import type { Run } from './run.ts';
 import { RunDuties } from './run-duties.ts';
@@ -307,7 +306,7 @@ export class Container extends RecordedContainer implements ContainerHandle {
     try {
       await this.#owner.admit(this, () => this.#begin(), { signal });
       // Bound before anything is started: a port that is taken costs nothing then.
-      this.#publisher = await this.#publish(this.spec.ports, signal);
+      this.#publisher = await publishPorts({ ...this.#published, ports: this.spec.ports, signal });
       const { report, ...run } = await launchContainer({
         means: this.#owner.means,
         record: this.#record,
@@ -323,6 +322,7 @@ export class Container extends RecordedContainer implements ContainerHandle {
       this.#unpaused.resolve();
       this.#record = { ...this.#record, startedAt: new Date(), ports: [...this.#publisher.ports] };
       await this.#enter({ status: 'running' });
+      for (const { message } of report.warnings) this.#report({ type: 'warning', message });
       this.#watch(run);
       return report;
     } catch (error) {
@@ -403,23 +403,22 @@ export class Container extends RecordedContainer implements ContainerHandle {
     this.#report({ type: 'health', status });
   }
 
-  #publish(ports: readonly PortMapping[], signal?: AbortSignal): Promise<PublishedPorts> {
+  /** What is published of it, and whereto it leads. */
+  get #published(): PublishPortsOptions {
     const guest = (): Guest => {
       if (this.#run === undefined || this.state.status !== 'running') throw this.#conflict(this.whyNotRunning);
       return this.#run.guest;
     };
-    return publishPorts({ ports, sockets: this.spec.sockets, guest, use: () => this.#use(), signal });
+    const { ports } = this.#record;
+    return { ports, sockets: this.spec.sockets, guest, use: () => this.#use() };
   }
 
-  /** The ports that an adopted container had. When one is taken by now all are lost, and said so. */
+  /** The ports that an adopted container had. One that is taken by now is lost, and said so. */
   async #publishAgain(): Promise<void> {
-    try {
-      this.#publisher = await this.#publish(this.#record.ports);
-    } catch (error) {
-      process.emitWarning(`${this.name} runs on without its ports: ${(error as Error).message}`, 'ZlayerWarning');
-      this.#record = { ...this.#record, ports: [] };
-    }
-    await this.#save({}).catch(() => {});
+    this.#publisher = await publishWhatIsFree(this.#published, ({ message }) => {
+      this.#report({ type: 'warning', message: `${this.name} runs on without a port that it had: ${message}` });
+    });
+    await this.#save({ ports: [...this.#publisher.ports] }).catch(() => {});
   }
 
   /** Somebody uses the container until the result is called. */

@@ -43,6 +43,31 @@ export async function publishPorts(options: PublishPortsOptions): Promise<Publis
   }
 }
 
+/** The same, but what cannot be bound is left out, and told. */
+export async function publishWhatIsFree(
+  options: PublishPortsOptions,
+  onLost: (error: Error) => void,
+): Promise<PublishedPorts> {
+  const parts = [
+    ...options.ports.map((port) => ({ ports: [port], sockets: [] })),
+    ...options.sockets.map((socket) => ({ ports: [], sockets: [socket] })),
+  ];
+  const published: PublishedPorts[] = [];
+  for (const part of parts) {
+    try {
+      published.push(await publishPorts({ ...options, ...part }));
+    } catch (error) {
+      onLost(error as Error);
+    }
+  }
+  return {
+    ports: published.flatMap(({ ports }) => ports),
+    close: async () => {
+      await Promise.all(published.map((each) => each.close()));
+    },
+  };
+}
+
 function publishNetwork(options: PublishPortsOptions): Promise<PortPublisher> {
   const { ports, guest, use, signal } = options;
   return PortPublisher.publish(

@@ -20,6 +20,11 @@ export type RuntimeEvent = { time: Date; container: ContainerInstance } & (
   | { type: 'health'; status: HealthStatus }
   /** It is started again by its restart policy, after this pause. `attempt` counts from 1 since somebody started it. */
   | { type: 'restarting'; attempt: number; delayMs: number }
+  /**
+   * Something that somebody should be told, though it goes on: what a start could not give in full, a port that was taken
+   * by somebody else until the container was found again. `message` is for people.
+   */
+  | { type: 'warning'; message: string }
   /** It has another id now: `container` is the new one. */
   | { type: 'renamed'; from: ContainerId }
   | { type: 'removed' }

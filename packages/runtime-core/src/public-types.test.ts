@@ -120,6 +120,7 @@ test('events are told apart by their type', () => {
     if (event.type === 'state') return event.state.status;
     if (event.type === 'health') return event.status;
     if (event.type === 'renamed') expectTypeOf(event.from.service).toEqualTypeOf<string>();
+    if (event.type === 'warning') expectTypeOf(event.message).toEqualTypeOf<string>();
     if (event.type === 'restarting') expectTypeOf(event.delayMs).toEqualTypeOf<number>();
     return undefined;
   };

@@ -343,6 +343,7 @@ export class FakeContainer {
       throw new ZlayerError('START_FAILED', `the container ${subject} did not start: ${reason}`, { subject, cause });
     }
     this.#enter({ status: 'running' });
+    for (const { message } of this.#reductions) this.#report({ type: 'warning', message });
     this.#watch();
   }
 

@@ -31,13 +31,17 @@ export function limits(suite: Suite): void {
         const reduced = async (cpu: number) => {
           const container = await bench.create(bench.shell('exit0', { resources: { cpu } }));
           const { warnings } = await bench.runtime.startContainer(container);
-          return warnings.filter(({ kind }) => kind === 'reduced');
+          return { instance: container.instance, reductions: warnings.filter(({ kind }) => kind === 'reduced') };
         };
-        expect(await reduced(1)).toEqual([]);
-        const [warning, ...others] = await reduced(1024);
+        expect((await reduced(1)).reductions).toEqual([]);
+        const { instance, reductions } = await reduced(1024);
+        const [warning, ...others] = reductions;
         expect(others).toEqual([]);
         expect(warning).toMatchObject({ field: 'resources.cpu', asked: 1024, given: expect.any(Number) });
-        expect(warning).toHaveProperty('message', expect.stringContaining('resources.cpu'));
+        const message = warning?.message ?? '';
+        expect(message).toContain('resources.cpu');
+        await bench.lab.events.shows(instance, 'warning');
+        expect(bench.lab.events.of(instance)).toContainEqual(expect.objectContaining({ type: 'warning', message }));
       },
     );
 
