@@ -177,7 +177,7 @@ describe('garbage is collected', () => {
     expect(readdirSync(join(store.directory, 'leases'))).toEqual([]);
   });
 
-  test('while images come, and each is whole', async () => {
+  test('while images come, and each is whole', { timeout: 30_000 }, async () => {
     const names = Array.from({ length: 12 }, (_, n) => `app${n}`);
     const collect = async () => {
       for (let n = 0; n < 20; n++) await collectGarbage(store);
