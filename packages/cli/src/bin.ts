@@ -27,8 +27,3 @@ await program({
     });
   },
 }).parseAsync();
-// A command that is done ends, whatever its runtime still holds; what it has written arrives first.
-for (const target of [process.stdout, process.stderr]) {
-  if (target.writable) await new Promise<void>((resolve) => target.write('', () => resolve()));
-}
-process.exit();

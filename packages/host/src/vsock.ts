@@ -69,7 +69,10 @@ export interface VsockListener extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Takes the guest's calls to a port of its host: they arrive at the Unix socket `<socketPath>_<port>`. */
+/**
+ * Takes the guest's calls to a port of its host: they arrive at the Unix socket `<socketPath>_<port>`. Waiting for calls
+ * alone does not keep the Node program alive.
+ */
 export async function listenVsock(
   socketPath: string,
   port: number,
@@ -84,6 +87,8 @@ export async function listenVsock(
     server.once('error', reject);
     server.listen(`${socketPath}_${port}`, () => resolve());
   });
+  // A machine may run on without this program.
+  server.unref();
   const close = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
   return { close, [Symbol.asyncDispose]: close };
 }
