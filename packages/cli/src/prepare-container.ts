@@ -31,7 +31,8 @@ export async function readSpec(
   return spec;
 }
 
-/** Pulls the image of a spec and creates its container. The registry is asked by this process, as its user. */
+/** Pulls the image of a spec and creates its container. The registry is asked by this process, in its
+ * environment. */
 export async function prepareContainer(
   cli: Cli,
   { images, owner }: { images: Runtime; owner: Runtime },
@@ -44,14 +45,15 @@ export async function prepareContainer(
       ? { service: `run-${randomBytes(6).toString('hex')}`, replica: 0 }
       : idOfName(options.name);
   using display = new PullDisplay(spec.image, options.quiet || options.json ? undefined : cli.stderr);
-  await images.pullImage(spec.image, {
+  const { reference } = await images.pullImage(spec.image, {
     policy: pullPolicyOf(options.pull),
     platform: platform === undefined ? undefined : parsePlatform(platform),
     onProgress: display.show.bind(display),
     signal,
   });
   display[Symbol.dispose]();
-  const { instance } = await owner.createContainer(id, spec, { signal });
+  // The owner may have another default registry: it is told what the name means to this user.
+  const { instance } = await owner.createContainer(id, { ...spec, image: reference }, { signal });
   return { ...id, instance };
 }
 

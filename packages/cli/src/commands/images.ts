@@ -84,7 +84,7 @@ export function splitReference(reference: string): { repository: string; tag: st
 export function rmiCommand(cli: Cli) {
   const command = newCommand('rmi <image...>', 'Remove names of images. Their data goes with "prune".');
   return action(cli, command, async (names: string[], options: CommonOptions) => {
-    await using runtime = await cli.supervised(options);
+    await using runtime = await cli.local(options);
     return await forEachName(
       cli,
       names,

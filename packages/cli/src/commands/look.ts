@@ -51,20 +51,26 @@ export function inspectCommand(cli: Cli) {
   return action(cli, command, async (names: string[], options: InspectOptions) => {
     await using runtime = await cli.supervised(options);
     const found = [];
-    for (const name of names) found.push(await inspect(runtime, name, options));
+    await using images = await cli.local(options);
+    for (const name of names) found.push(await inspect({ runtime, images }, name, options));
     say(cli, formatJson(found));
   });
 }
 
-async function inspect(runtime: Runtime, name: string, { type }: InspectOptions): Promise<object> {
-  if (type === 'image') return await runtime.inspectImage(name);
+/** What a name of an image means is a matter of this process's environment. */
+async function inspect(
+  { runtime, images }: { runtime: Runtime; images: Runtime },
+  name: string,
+  { type }: InspectOptions,
+): Promise<object> {
+  if (type === 'image') return await images.inspectImage(name);
   try {
     const { id, instance } = await resolveContainer(runtime, name);
     const details = await runtime.inspectContainer({ ...id, instance });
     return { name: formatContainerId(id), ...details, ports: await runtime.portMappings({ ...id, instance }) };
   } catch (error) {
     if (type === 'container' || !isZlayerError(error) || error.code !== 'NOT_FOUND') throw error;
-    return await runtime.inspectImage(name).catch(() => {
+    return await images.inspectImage(name).catch(() => {
       throw new ZlayerError('NOT_FOUND', `there is no container and no image ${name}`, { subject: name });
     });
   }
