@@ -70,7 +70,8 @@ describe('zlayer run', () => {
 
   it('cancels a start that is under way', async () => {
     await using running = run(served.images.plain, 'sleep', '100');
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    // Once it has a record, it is starting.
+    await expect.poll(() => containers().catch(() => []), { timeout: 60_000, interval: 20 }).not.toEqual([]);
     running.process.kill('SIGINT');
     expect(await running.finished()).toMatchObject({ code: 130, stdout: '' });
     expect(await containers()).toEqual([]);

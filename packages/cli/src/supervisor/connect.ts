@@ -14,17 +14,11 @@ export async function superviseRuntime(
   { dataDir, signal }: { dataDir?: string | undefined } & Cancellable = {},
 ): Promise<SupervisedRuntime> {
   const options = { dataDirectory: dataDirectory({ option: dataDir }), module: MODULE, signal };
-  const calls = await startSupervisor(options);
+  const client = await startSupervisor(options);
   try {
-    const uploads = await startSupervisor(options);
-    try {
-      return await SupervisedRuntime.open({ calls, uploads }, name);
-    } catch (error) {
-      uploads.close();
-      throw error;
-    }
+    return await SupervisedRuntime.open(client, name);
   } catch (error) {
-    calls.close();
+    client.close();
     throw error;
   }
 }

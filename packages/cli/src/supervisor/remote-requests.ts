@@ -11,22 +11,13 @@ export interface RemoteRequest {
   readonly result: Promise<unknown>;
 }
 
-/**
- * Connections to one supervisor. Answers and uploads each have one of their own: an end that cannot send does not read
- * either, so that on a shared one both could wait for each other.
- */
-export interface SupervisorLines {
-  calls: SupervisorClient;
-  uploads: SupervisorClient;
-}
-
 /** Asks for calls of one runtime of a supervisor. */
 export class RemoteRequests {
-  readonly #lines: SupervisorLines;
+  readonly #client: SupervisorClient;
   readonly #runtime: string;
 
-  constructor(lines: SupervisorLines, runtime: string) {
-    this.#lines = lines;
+  constructor(client: SupervisorClient, runtime: string) {
+    this.#client = client;
     this.#runtime = runtime;
   }
 
@@ -38,9 +29,7 @@ export class RemoteRequests {
   ): RemoteRequest {
     const key = randomUUID();
     const params = toWire({ runtime: this.#runtime, key, method, args });
-    const isInput = method === 'writeStdin' || method === 'closeStdin';
-    const line = this.#lines[isInput ? 'uploads' : 'calls'];
-    const answer = line.request(request, params, { onEvent: (event) => onEvent?.(fromWire(event)) });
+    const answer = this.#client.request(request, params, { onEvent: (event) => onEvent?.(fromWire(event)) });
     const result = answer.then((value) => fromWire(value));
     result.catch(() => {});
     return { key, result };
@@ -63,8 +52,7 @@ export class RemoteRequests {
 
   /** Says something about an open request and waits for the answer. */
   async control(method: string, key: string, params: object = {}): Promise<void> {
-    const isUpload = method === 'write' || method === 'end';
-    await this.#lines[isUpload ? 'uploads' : 'calls'].request(method, toWire({ key, ...params }));
+    await this.#client.request(method, toWire({ key, ...params }));
   }
 
   /** Says it; if the supervisor is gone, the request itself tells. */

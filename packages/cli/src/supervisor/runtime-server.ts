@@ -41,6 +41,8 @@ class Session {
   /** Tells the client something as soon as it has room for it. Resolves to whether it is still interested. */
   async emit(channel: string, event: unknown, bytes: number): Promise<boolean> {
     if (!(await this.credit(channel).take(bytes + ITEM_BYTES))) return false;
+    // Many streams share a connection, and each has its own credit.
+    await this.#request.drained();
     this.#request.emit(toWire(event));
     return true;
   }

@@ -26,10 +26,10 @@ async function overSocket(open: () => FakeRuntime) {
     handle: (request) => server.handle(request),
     isBusy: () => true,
   });
-  const [calls, uploads] = await Promise.all([connectSupervisor(dataDirectory), connectSupervisor(dataDirectory)]);
-  if (!calls || !uploads) throw new Error('the supervisor is not there');
+  const client = await connectSupervisor(dataDirectory);
+  if (!client) throw new Error('the supervisor is not there');
   return {
-    runtime: await SupervisedRuntime.open({ calls, uploads }, 'fake'),
+    runtime: await SupervisedRuntime.open(client, 'fake'),
     dispose: async () => {
       await supervisor.close();
       await runtime.close();

@@ -1,4 +1,5 @@
 import { type Duplex, Readable } from 'node:stream';
+import type { SupervisorClient } from '@zlayer/host';
 import {
   type Availability,
   BaseRuntime,
@@ -43,7 +44,7 @@ import { piecesOf } from './pieces.ts';
 import { remoteConnection } from './remote-connection.ts';
 import { RemoteExec } from './remote-exec.ts';
 import { remoteItems } from './remote-items.ts';
-import { RemoteRequests, type SupervisorLines } from './remote-requests.ts';
+import { RemoteRequests } from './remote-requests.ts';
 import type { CallName, Description, UploadName } from './runtime-protocol.ts';
 import { fromWire, toWire } from './wire-value.ts';
 
@@ -52,22 +53,22 @@ type Progress = { onProgress?: ((progress: PullProgress) => void) | undefined };
 /** A runtime of the supervisor's process, used over its socket. Closing it leaves everything as it is. */
 export class SupervisedRuntime extends BaseRuntime {
   readonly name: string;
-  readonly #lines: SupervisorLines;
+  readonly #client: SupervisorClient;
   readonly #description: Description;
   readonly #requests: RemoteRequests;
 
-  private constructor(lines: SupervisorLines, name: string, description: Description) {
+  private constructor(client: SupervisorClient, name: string, description: Description) {
     super();
     this.name = description.name;
-    this.#lines = lines;
+    this.#client = client;
     this.#description = description;
-    this.#requests = new RemoteRequests(lines, name);
+    this.#requests = new RemoteRequests(client, name);
   }
 
-  /** The supervisor's runtime of a name. The connections belong to it from now on. */
-  static async open(lines: SupervisorLines, name: string): Promise<SupervisedRuntime> {
-    const description = fromWire(await lines.calls.request('describe', toWire({ runtime: name }))) as Description;
-    return new SupervisedRuntime(lines, name, description);
+  /** The supervisor's runtime of a name. The connection belongs to it from now on. */
+  static async open(client: SupervisorClient, name: string): Promise<SupervisedRuntime> {
+    const description = fromWire(await client.request('describe', toWire({ runtime: name }))) as Description;
+    return new SupervisedRuntime(client, name, description);
   }
 
   capabilities(): RuntimeCapabilities {
@@ -77,10 +78,8 @@ export class SupervisedRuntime extends BaseRuntime {
     return this.#description.overlay as OverlayAttachKind | undefined;
   }
   async close(): Promise<void> {
-    for (const line of [this.#lines.calls, this.#lines.uploads]) {
-      line.close();
-      await line.closed;
-    }
+    this.#client.close();
+    await this.#client.closed;
   }
 
   availability(): Promise<Availability> {

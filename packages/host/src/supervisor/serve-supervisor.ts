@@ -11,8 +11,10 @@ const DEFAULT_IDLE_MS = 10_000;
 const MAX_CLIENTS = 128;
 /** Requests of one client that are under way. */
 const MAX_REQUESTS = 256;
-/** Events wait for a client that reads slowly; one that lets more wait is given up. */
+/** What is sent waits for a client that reads slowly; one that lets more wait is given up. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
+/** Length of the requests of all clients that are under way; whoever goes beyond is given up. */
+const MAX_REQUEST_LENGTH = 256 * 1024 * 1024;
 
 /** What a request's handler is given. */
 export interface SupervisorRequest {
@@ -22,6 +24,8 @@ export interface SupervisorRequest {
   signal: AbortSignal;
   /** Sends the client an event before the result. */
   emit(event: unknown): void;
+  /** Resolves when the client has room for more. A client that is sent much without waiting for this is given up. */
+  drained(): Promise<void>;
 }
 
 export interface SupervisorOptions {
@@ -94,6 +98,7 @@ class Serving implements Supervisor {
   readonly #clients = new Set<Socket>();
   readonly #finish = Promise.withResolvers<void>();
   #idle: NodeJS.Timeout | undefined;
+  #requestLength = 0;
   #closing: Promise<void> | undefined;
 
   constructor(options: SupervisorOptions, lock: FileLock, path: string) {
@@ -144,9 +149,10 @@ class Serving implements Supervisor {
     }
     this.#clients.add(client);
     const requests = new Map<number, AbortController>();
-    const lines = new JsonLines(client, (message) => {
-      if (!this.#takeMessage(message, requests, lines, client)) client.destroy();
-    });
+    const take = (message: unknown, length: number): void => {
+      if (!this.#takeMessage(message, length, requests, lines)) client.destroy();
+    };
+    const lines = new JsonLines(client, take, { maxWaitingBytes: MAX_WAITING_BYTES });
     client.once('close', () => {
       this.#clients.delete(client);
       for (const request of requests.values()) request.abort(new Error('the client is gone'));
@@ -157,7 +163,7 @@ class Serving implements Supervisor {
   }
 
   /** Returns whether it was a message that a client may send. */
-  #takeMessage(message: unknown, requests: Map<number, AbortController>, lines: JsonLines, client: Socket): boolean {
+  #takeMessage(message: unknown, length: number, requests: Map<number, AbortController>, lines: JsonLines): boolean {
     if (!isRecord(message)) return false;
     const { id, method, params, end } = message;
     if (typeof end === 'number') {
@@ -167,16 +173,18 @@ class Serving implements Supervisor {
     if (!Number.isSafeInteger(id) || typeof method !== 'string') return false;
     const number = id as number;
     if (requests.has(number) || requests.size >= MAX_REQUESTS) return false;
+    if (this.#requestLength + length > MAX_REQUEST_LENGTH) return false;
+    this.#requestLength += length;
     const abort = new AbortController();
     requests.set(number, abort);
     const emit = (event: unknown): void => {
-      if (abort.signal.aborted) return;
-      lines.send({ id: number, event });
-      if (lines.waitingBytes > MAX_WAITING_BYTES) client.destroy();
+      if (!abort.signal.aborted) lines.send({ id: number, event });
     };
-    void this.#answer({ method, params, signal: abort.signal, emit }, number, lines).finally(() =>
-      requests.delete(number),
-    );
+    const request = { method, params, signal: abort.signal, emit, drained: () => lines.drained() };
+    void this.#answer(request, number, lines).finally(() => {
+      requests.delete(number);
+      this.#requestLength -= length;
+    });
     return true;
   }
 
