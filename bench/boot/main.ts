@@ -3,13 +3,13 @@
 //
 //   node bench/boot/main.ts [RUNS] [ARCHITECTURE…]
 
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileStatic } from '../../packages/vzagent/build/toolchain.ts';
 import { makeContainerRoot } from '../../packages/vzagent/e2e/testing/container-root.ts';
 import { Machine, type MachineOptions } from '../../packages/vzagent/e2e/testing/machine.ts';
-import { agentPath, resolveGuest, writeCpio } from '../../packages/vzagent/src/index.ts';
+import { agentPath, resolveGuest } from '../../packages/vzagent/src/index.ts';
+import { bareBoot, makeBareInitramfs } from './bare-boot.ts';
 
 type Architecture = Parameters<typeof agentPath>[0];
 
@@ -49,24 +49,6 @@ async function measure(architecture: Architecture, folder: string): Promise<void
   line('agent listens', times.ready);
   line('Hello answered', times.hello);
   line('first output of a workload', times.output);
-}
-
-async function makeBareInitramfs(architecture: Architecture, folder: string): Promise<string> {
-  const init = join(folder, 'init');
-  await compileStatic(architecture, ['init.c'], import.meta.dirname, init);
-  const path = join(folder, 'bare.cpio');
-  const archive = writeCpio([
-    { type: 'file', path: 'init', data: await readFile(init), mode: 0o755 },
-    { type: 'directory', path: 'dev' },
-    { type: 'character-device', path: 'dev/console', major: 5, minor: 1 },
-  ]);
-  await writeFile(path, archive);
-  return path;
-}
-
-async function bareBoot(options: MachineOptions): Promise<number> {
-  await using machine = await Machine.launch({ ...options, withoutAgentWords: true });
-  return (await machine.prints('user space')) - machine.launched;
 }
 
 async function agentBoot(options: MachineOptions): Promise<{ ready: number; hello: number; output: number }> {
