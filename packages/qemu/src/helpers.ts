@@ -46,9 +46,16 @@ export function virtiofsdProgram(
 /** The guest's address on its vsock. Every machine has a device of its own, so they may all have the same. */
 const GUEST_CID = 3;
 
+/**
+ * What a guest may send on a connection before the host has taken it. With the default of 64 KiB it waits for the host
+ * after each piece of output.
+ */
+const VSOCK_WINDOW_BYTES = 256 * 1024;
+
 /** Joins the guest's vsock to Unix sockets: `connections` for the host's calls, `connections_PORT` for the guest's. */
 export function vsockArguments(program: string, socket: string, connections: string): string[] {
-  return [program, '--guest-cid', String(GUEST_CID), '--socket', socket, '--uds-path', connections];
+  const places = ['--socket', socket, '--uds-path', connections];
+  return [program, '--guest-cid', String(GUEST_CID), ...places, '--tx-buffer-size', String(VSOCK_WINDOW_BYTES)];
 }
 
 /** Keeps the end of what comes to a socket, the guest's console, in a file. */
