@@ -1,2 +1,3 @@
 export { busyboxProgram } from './busybox-program.ts';
+export { debianLayer } from './debian-layer.ts';
 export { type BusyboxImage, type ServeBusyboxOptions, type ServedImages, serveBusybox } from './serve-busybox.ts';

@@ -12,6 +12,8 @@ export interface BusyboxImage {
   config?: Readonly<Record<string, unknown>> | undefined;
   /** Files above those of busybox. */
   extra?: readonly TarInput[] | undefined;
+  /** A whole layer between busybox and `extra`, as a tar archive. */
+  layer?: Buffer | undefined;
 }
 
 export interface ServeBusyboxOptions<Name extends string> {
@@ -39,14 +41,16 @@ export async function serveBusybox<Name extends string>(
   const registry = await startRegistry();
   try {
     for (const name of names) {
-      const { config, extra } = options.images[name];
+      const { config, extra, layer: more } = options.images[name];
       const images = architectures.map(async (architecture) => {
         const layer = await busyboxLayer({
           busybox: await busyboxProgram(architecture, signal),
           applets: await applets(),
-          extra,
+          ...(more === undefined ? { extra } : {}),
         });
-        return { architecture, config, layers: [layer] };
+        const above =
+          more === undefined ? [] : [{ content: more, compression: 'none' as const }, { content: extra ?? [] }];
+        return { architecture, config, layers: [layer, ...above] };
       });
       await writeImageLayout(layout, { name, images: await Promise.all(images) });
       await pushLayout(layout, name, `${registry.host}/${name}:latest`);
