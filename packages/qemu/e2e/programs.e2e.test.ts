@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -149,8 +149,22 @@ describe('real programs in amd64 guests', () => {
     const ready = 'database system is ready';
     const first = await start(spec, 5432);
     await says(ready);
-    const pgbench = (port: number, ...args: string[]) =>
-      run('pgbench', ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', ...args, 'postgres']);
+    const tools = join(dataDir, 'postgresql');
+    await unpack(await debianLayer(['postgresql-15']), tools);
+    // With the loader and the libraries that it was made for.
+    const libraries = ['lib', 'usr/lib'].map((path) => join(tools, path, 'x86_64-linux-gnu')).join(':');
+    const program = [join(tools, 'lib64/ld-linux-x86-64.so.2'), '--library-path', libraries] as const;
+    const pgbench = (port: number, ...args: string[]) => {
+      const server = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
+      const [loader, ...options] = program;
+      return run(loader, [
+        ...options,
+        join(tools, 'usr/lib/postgresql/15/bin/pgbench'),
+        ...server,
+        ...args,
+        'postgres',
+      ]);
+    };
     await pgbench(first, '-i', '-q');
     const { stdout } = await pgbench(first, '-c', '2', '-t', '25');
     expect(stdout).toMatch(/transactions actually processed: 50\/50/);
@@ -175,4 +189,11 @@ async function redis(port: number, ...commands: string[]): Promise<string> {
   });
   await once(socket, 'close');
   return text.replace(/\+OK\r\n$/, '');
+}
+
+async function unpack(archive: Buffer, directory: string): Promise<void> {
+  await mkdir(directory);
+  const tar = run('tar', ['-x', '-C', directory]);
+  tar.child.stdin?.end(archive);
+  await tar;
 }
