@@ -2,6 +2,7 @@
  * zlayer-host CONFIGURATION      runs a process tree; HOST-CONTRACT.md says how
  * zlayer-host --identity PID     prints when a process started
  * zlayer-host --console SOCKET FILE LIMIT      keeps the last of what comes to a socket in a file
+ * zlayer-host --door SOCKET DEVICE      keeps a vsock device from callers that hang up too early
  * zlayer-host --lock MODE        locks the open file behind descriptor 3
  */
 #include <errno.h>
@@ -14,6 +15,7 @@
 
 #include "console.h"
 #include "descriptors.h"
+#include "door.h"
 #include "guardian.h"
 #include "host.h"
 #include "lock.h"
@@ -78,6 +80,7 @@ int main(int count, char **arguments) {
   if (count == 5 && strcmp(arguments[1], "--console") == 0) {
     return keep_console(arguments[2], arguments[3], arguments[4]);
   }
+  if (count == 4 && strcmp(arguments[1], "--door") == 0) return keep_door(arguments[2], arguments[3]);
   if (count == 3 && strcmp(arguments[1], "--lock") == 0) return take_lock(arguments[2]);
   if (count != 2) {
     fprintf(stderr, "usage: zlayer-host CONFIGURATION\n");

@@ -4,9 +4,6 @@ import { ZlayerError } from '@zlayer/runtime-core';
 /** The longest answer to a call, `OK <u32>\n`, is shorter than this. */
 const MAX_ANSWER = 32;
 
-/** How long a call that nobody wants any more is kept open for its answer. */
-const UNWANTED_MS = 60_000;
-
 /**
  * Calls a port of a guest through the Unix socket that stands for the guest's vsock: the caller writes
  * `CONNECT <port>\n`, the answer `OK <n>\n` comes when the guest accepted, and the connection is a byte stream from then
@@ -42,7 +39,7 @@ export function connectVsock(
     const onClose = (): void => fail('nothing listens there');
     const onAbort = (): void =>
       settle(() => {
-        hangUpAfterAnswer(socket);
+        socket.destroy();
         reject(signal?.reason);
       });
     const onReadable = (): void => {
@@ -65,19 +62,6 @@ export function connectVsock(
     signal?.addEventListener('abort', onAbort, { once: true });
     socket.write(`CONNECT ${port}\n`);
   });
-}
-
-/**
- * Ends a call, but not before it was answered: vhost-device-vsock (0.3.0) panics when it cannot write its answer, and the
- * machine can never be reached again.
- */
-function hangUpAfterAnswer(socket: Socket): void {
-  const end = (): void => {
-    clearTimeout(timer);
-    socket.destroy();
-  };
-  const timer = setTimeout(end, UNWANTED_MS).unref();
-  socket.on('error', end).once('close', end).once('data', end).unref();
 }
 
 /** What takes the calls that a guest makes to a port of its host, until it is closed. */

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -62,6 +63,20 @@ describe('QemuDriver', () => {
     await ready.promise;
     return vm;
   };
+
+  it('is reached after hundreds of callers were killed in the midst of a call', async () => {
+    const machine = await boot();
+    const door = join(await runDirectory(join(directory, 'state')), 'door.sock');
+    for (let i = 0; i < 300; i += 1) {
+      const caller = connect(door);
+      caller.on('error', () => {});
+      await new Promise((resolve) => caller.write(`CONNECT ${CONTROL}\n`, resolve));
+      // The system closes the socket of a killed process as this does: at whatever moment.
+      if (i % 3 > 0) await delay(i % 7);
+      caller.destroy();
+    }
+    (await machine.connect(CONTROL, { signal: AbortSignal.timeout(10_000) })).destroy();
+  });
 
   it('launches, connects, pauses, resumes, is found again by its state directory, and kills', async () => {
     const first = await boot();

@@ -58,6 +58,14 @@ export function vsockArguments(program: string, socket: string, connections: str
   return [program, '--guest-cid', String(GUEST_CID), ...places, '--tx-buffer-size', String(VSOCK_WINDOW_BYTES)];
 }
 
+/**
+ * Takes callers to vhost-device-vsock (0.3.0), which panics when it cannot write its answer to one who has hung up or
+ * died: nobody would reach the guest any more.
+ */
+export function doorArguments(socket: string, connections: string): string[] {
+  return [hostProgramPath(), '--door', socket, connections];
+}
+
 /** Keeps the end of what comes to a socket, the guest's console, in a file. */
 export function consoleArguments(socket: string, file: string, bytes: number): string[] {
   return [hostProgramPath(), '--console', socket, file, String(bytes)];

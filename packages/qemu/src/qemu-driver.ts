@@ -31,7 +31,7 @@ import { tcpChannel, writeToken } from './channel/tcp-channel.ts';
 import { vsockChannel } from './channel/vsock-channel.ts';
 import { checkConfig } from './check-config.ts';
 import { checkQemu } from './features.ts';
-import { consoleArguments, virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
+import { consoleArguments, doorArguments, virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
 import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
 import { type MachineSockets, QemuVm } from './qemu-vm.ts';
 
@@ -187,6 +187,7 @@ export class QemuDriver implements VmDriver {
                 argv: vsockArguments(channel.program, vsockDeviceSocket, sockets.vsock),
                 log: log('vsock'),
               },
+              { name: 'door', argv: doorArguments(sockets.door, sockets.vsock), log: log('door') },
             ]
           : []),
         ...(await this.#shareHelpers(shares, shareSocket, log)),
@@ -230,6 +231,7 @@ function socketsIn(directory: string): MachineSockets {
     qmp: join(directory, 'qmp.sock'),
     events: join(directory, 'events.sock'),
     vsock: join(directory, 'vsock.sock'),
+    door: join(directory, 'door.sock'),
     token: join(directory, 'token'),
   };
 }
@@ -241,7 +243,7 @@ function machineChannel({ kind }: ChosenChannel, sockets: MachineSockets, ports:
 }
 
 function openChannel(kind: ControlChannel['kind'], sockets: MachineSockets): ControlChannel {
-  if (kind === 'vsock') return vsockChannel(sockets.vsock);
+  if (kind === 'vsock') return vsockChannel(sockets);
   return tcpChannel({ qmpSocket: sockets.qmp, token: sockets.token });
 }
 

@@ -27,6 +27,7 @@ export interface MachineSockets {
   qmp: string;
   events: string;
   vsock: string;
+  door: string;
   token: string;
 }
 

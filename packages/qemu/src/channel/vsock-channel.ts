@@ -1,11 +1,19 @@
 import { connectVsock, listenVsock } from '@zlayer/host';
 import type { ControlChannel } from './control-channel.ts';
 
-/** Over the Unix socket that vhost-device-vsock serves for the guest. */
-export function vsockChannel(socketPath: string): ControlChannel {
+/** Unix sockets of a machine. */
+export interface VsockPlaces {
+  /** Where vhost-device-vsock takes calls to the guest, and the beginning of those where it brings the guest's. */
+  vsock: string;
+  /** Where callers are taken to it, by a program that bears with those who die. */
+  door: string;
+}
+
+/** Over the Unix sockets that vhost-device-vsock serves for the guest. */
+export function vsockChannel({ vsock, door }: VsockPlaces): ControlChannel {
   return {
     kind: 'vsock',
-    connect: (port, options) => connectVsock(socketPath, port, options),
-    listen: (port, onConnection) => listenVsock(socketPath, port, onConnection),
+    connect: (port, options) => connectVsock(door, port, options),
+    listen: (port, onConnection) => listenVsock(vsock, port, onConnection),
   };
 }
