@@ -13,8 +13,8 @@ export interface HostProgram {
   readOnlyPaths?: readonly string[] | undefined;
 }
 
-/** What a host program is to run. Every path is absolute. */
-export interface HostConfig {
+/** What every host program is told. Every path is absolute. */
+export interface CommonHostConfig {
   /** Where the status is kept. Its directory also takes the configuration file, `host-config.json`. */
   statusFile: string;
   /** At most 103 bytes. */
@@ -27,6 +27,10 @@ export interface HostConfig {
   startTimeoutMs?: number | undefined;
   /** A directory that is the host's alone and goes away with it. */
   runDirectory?: string | null | undefined;
+}
+
+/** What `zlayer-host` is to run. */
+export interface HostConfig extends CommonHostConfig {
   /** Started before main, ended with it; when one fails, main is killed. */
   helpers?: readonly HostProgram[] | undefined;
   /** Unix sockets (of helpers) that main gets as connected descriptors, under numbers from 3 to 127. */
@@ -34,9 +38,15 @@ export interface HostConfig {
   main: HostProgram;
 }
 
+/** What a host program for one hypervisor is to run. */
+export interface SpecialHostConfig extends CommonHostConfig {
+  /** The keys that it takes in place of `helpers`, `connections` and `main`. */
+  special: Readonly<Record<string, unknown>>;
+}
+
 /** The configuration file's text, as HOST-CONTRACT.md specifies it. */
-export function formatHostConfig(config: HostConfig): string {
-  return JSON.stringify({
+export function formatHostConfig(config: HostConfig | SpecialHostConfig): string {
+  const common = {
     version: 1,
     statusFile: config.statusFile,
     controlSocket: config.controlSocket,
@@ -44,6 +54,10 @@ export function formatHostConfig(config: HostConfig): string {
     stopGraceMs: config.stopGraceMs ?? 10_000,
     startTimeoutMs: config.startTimeoutMs ?? 30_000,
     runDirectory: config.runDirectory ?? null,
+  };
+  if ('special' in config) return JSON.stringify({ ...common, ...config.special });
+  return JSON.stringify({
+    ...common,
     helpers: (config.helpers ?? []).map(formatProgram),
     connections: (config.connections ?? []).map(({ path, descriptor }) => ({ path, descriptor })),
     main: formatProgram(config.main),

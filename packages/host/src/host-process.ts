@@ -60,6 +60,15 @@ export class HostProcess {
     });
   }
 
+  /**
+   * Asks for what only some host programs do, and returns their answer.
+   *
+   * @throws ZlayerError `CONFLICT` if the host refuses, `UNAVAILABLE` if it is gone.
+   */
+  async request(request: { op: string; [key: string]: unknown }): Promise<Record<string, unknown>> {
+    return await this.#request(request);
+  }
+
   /** Sends a signal, by number, to main alone. */
   async signal(signum: number): Promise<void> {
     await this.#request({ op: 'signal', signum });

@@ -22,6 +22,8 @@ export interface HostStatus extends ProcessIdentity {
   owner: 'launcher' | 'connection' | null;
   onOwnerExit: 'stop' | 'keep';
   exit: HostExit | null;
+  /** The state of its machine, as the hypervisor calls it, from host programs that hold one. */
+  machine?: string | undefined;
   /** RFC 3339. */
   startedAt: string;
   endedAt: string | null;
@@ -55,12 +57,13 @@ export function isHostExit(value: unknown): value is HostExit {
 
 export function isHostStatus(value: unknown): value is HostStatus {
   if (!isRecord(value) || value['version'] !== 1 || !isIdentity(value)) return false;
-  const { state, main, helpers, exit, owner, onOwnerExit } = value as Record<string, unknown>;
+  const { state, main, helpers, exit, owner, onOwnerExit, machine } = value as Record<string, unknown>;
   return (
     (state === 'starting' || state === 'running' || state === 'exited') &&
     (main === null || isChild(main)) &&
     Array.isArray(helpers) &&
     helpers.every(isChild) &&
+    (machine === undefined || typeof machine === 'string') &&
     (owner === 'launcher' || owner === 'connection' || owner === null) &&
     (onOwnerExit === 'stop' || onOwnerExit === 'keep') &&
     (state === 'exited' ? isHostExit(exit) : exit === null)

@@ -1,6 +1,6 @@
 export { type AttachHostOptions, attachHost } from './attach-host.ts';
 export { containerDirectory, type DataDirectoryOptions, dataDirectory } from './data-directory.ts';
-export type { HostConfig, HostProgram } from './host-config.ts';
+export type { CommonHostConfig, HostConfig, HostProgram, SpecialHostConfig } from './host-config.ts';
 export type { HostProcess } from './host-process.ts';
 export { hostProgramPath } from './host-program.ts';
 export { type HostChild, type HostExit, type HostStatus, readHostStatus } from './host-status.ts';

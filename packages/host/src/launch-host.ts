@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ZlayerError } from '@zlayer/runtime-core';
 import { ControlConnection } from './control-connection.ts';
-import { formatHostConfig, type HostConfig } from './host-config.ts';
+import { type CommonHostConfig, formatHostConfig, type HostConfig, type SpecialHostConfig } from './host-config.ts';
 import { HostProcess } from './host-process.ts';
 import { hostProgramPath } from './host-program.ts';
 import { isIdentity, isRecord, readHostStatus } from './host-status.ts';
@@ -37,7 +37,10 @@ interface Ready {
  * @throws ZlayerError `START_FAILED` with the host's own message. Nothing is left of the attempt but logs, the
  *   configuration and the status file. An abort throws the signal's reason, just as clean.
  */
-export async function launchHost(config: HostConfig, options: LaunchHostOptions = {}): Promise<HostProcess> {
+export async function launchHost(
+  config: HostConfig | SpecialHostConfig,
+  options: LaunchHostOptions = {},
+): Promise<HostProcess> {
   const { signal, program = hostProgramPath(), env = process.env } = options;
   signal?.throwIfAborted();
   const configFile = join(dirname(config.statusFile), 'host-config.json');
@@ -61,7 +64,7 @@ async function removeUnused(runDirectory: string, statusFile: string): Promise<v
 }
 
 async function start(
-  config: HostConfig,
+  config: CommonHostConfig,
   configFile: string,
   program: string,
   env: NodeJS.ProcessEnv,

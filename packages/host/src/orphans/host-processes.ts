@@ -13,7 +13,7 @@ export interface RunningHost extends ProcessIdentity {
 }
 
 /** The host programs of this machine that can be seen, of every data directory. */
-export async function findHosts(programs: readonly string[] = ['zlayer-host']): Promise<RunningHost[]> {
+export async function findHosts(programs: readonly string[] = ['zlayer-host', 'vz-host']): Promise<RunningHost[]> {
   const commands = process.platform === 'linux' ? await commandsByProc() : await commandsByPs(programs);
   const hosts = commands.filter(({ argv: [program = '', config = ''] }) => {
     return programs.includes(basename(program)) && basename(config) === CONFIG_NAME;
