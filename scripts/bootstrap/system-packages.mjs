@@ -19,6 +19,8 @@ export const REQUIREMENTS = {
     '/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-x86_64.a',
     '/usr/lib/llvm-16/lib/clang/16/lib/linux/libclang_rt.fuzzer-aarch64.a',
   ],
+  'libgnustep-base-dev': ['/usr/include/GNUstep/Foundation/Foundation.h'],
+  'libblocksruntime-dev': ['/usr/include/Block.h'],
   'gcc-aarch64-linux-gnu': ['aarch64-linux-gnu-gcc'],
   'libc6-dev-arm64-cross': ['/usr/aarch64-linux-gnu/include/linux/vm_sockets.h'],
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox'],

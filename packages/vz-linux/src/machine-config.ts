@@ -1,0 +1,46 @@
+import type { VmConfig, VmDisk, VmShare } from '@zlayer/host';
+import { ZlayerError } from '@zlayer/runtime-core';
+
+const CONSOLE_BYTES = 1024 * 1024;
+const MEBIBYTE = 1024 ** 2;
+const MAX_TAG_BYTES = 35;
+
+/**
+ * What `vz-host` is told of a machine. The framework checks the rest, in its own words.
+ *
+ * @throws ZlayerError `INVALID_SPEC` for what the framework cannot do or would do otherwise than asked.
+ */
+export function machineConfig(config: VmConfig, vsockSocket: string, listen: readonly number[]): object {
+  const { kernel, initramfs, commandLine, cpus, memoryBytes, shares, disks, network, consoleFile } = config;
+  refuseIf(/[\0\n]/.test(commandLine), "its kernel's command line has more than one line");
+  refuseIf(memoryBytes % MEBIBYTE !== 0, `${memoryBytes} bytes of memory are not whole MiB`);
+  refuseIf(network.type === 'user' && network.restricted === true, 'its network cannot be restricted');
+  for (const share of shares) checkTag(share);
+  for (const disk of disks) checkSerial(disk);
+  const names = [...disks.map(({ serial }) => `disk ${serial}`), ...shares.map(({ tag }) => `share ${tag}`)];
+  const double = names.find((name, index) => names.indexOf(name) !== index);
+  refuseIf(double !== undefined, `it has ${double} twice`);
+  return {
+    ...{ kernel, initramfs, commandLine, cpus, memoryBytes },
+    shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
+    disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
+    network: network.type === 'none' ? null : { mac: network.mac ?? null },
+    consoleFile,
+    consoleBytes: config.consoleBytes ?? CONSOLE_BYTES,
+    vsockSocket,
+    listen,
+  };
+}
+
+function checkTag({ tag }: VmShare): void {
+  const fits = tag !== '' && Buffer.byteLength(tag) <= MAX_TAG_BYTES && !tag.includes('\0');
+  refuseIf(!fits, `${JSON.stringify(tag)} is not the tag of a share`);
+}
+
+function checkSerial({ serial }: VmDisk): void {
+  refuseIf(!/^[\w.-]{1,20}$/.test(serial), `${JSON.stringify(serial)} is not the serial of a disk`);
+}
+
+function refuseIf(wrong: boolean, why: string): void {
+  if (wrong) throw new ZlayerError('INVALID_SPEC', `Virtualization.framework cannot run such a machine: ${why}`);
+}

@@ -1,0 +1,151 @@
+import { join } from 'node:path';
+import {
+  attachHost,
+  type LaunchOptions,
+  launchHost,
+  listenVsock,
+  readJsonFile,
+  removeRunDirectory,
+  runDirectory,
+  type Vm,
+  type VmConfig,
+  type VmDriver,
+  type VmLimits,
+  type VsockListener,
+} from '@zlayer/host';
+import { type Architecture, type Availability, ZlayerError } from '@zlayer/runtime-core';
+import { queryVzHost, vzHostPath } from '@zlayer/vz-native';
+import { machineConfig } from './machine-config.ts';
+import { VzVm } from './vz-vm.ts';
+
+/** Less is of no use to a container, whatever the framework allows. */
+const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
+const START_TIMEOUT_MS = 30_000;
+const STOP_GRACE_MS = 1000;
+
+export interface VzDriverOptions {
+  /** A `vz-host` other than the one of `@zlayer/vz-native`. */
+  hostProgram?: string | undefined;
+  /** What its guests are. Default: what this machine is. */
+  architecture?: Architecture | undefined;
+}
+
+/** Runs virtual machines with Apple's Virtualization.framework, each held by a `vz-host` of its own. */
+export class VzDriver implements VmDriver {
+  readonly name = 'vz';
+  readonly #hostProgram: string | undefined;
+  readonly #architecture: Architecture;
+
+  constructor({ hostProgram, architecture }: VzDriverOptions = {}) {
+    this.#hostProgram = hostProgram;
+    this.#architecture = architecture ?? (process.arch === 'arm64' ? 'arm64' : 'amd64');
+  }
+
+  async availability(): Promise<Availability> {
+    try {
+      const { supported, entitled } = await queryVzHost(this.#program());
+      if (!supported) {
+        return {
+          available: false,
+          reason: 'this Mac cannot run virtual machines',
+          remedy: 'Virtualization.framework needs a Mac with Apple silicon or with an Intel CPU that virtualizes.',
+        };
+      }
+      if (!entitled) {
+        return {
+          available: false,
+          reason: `${this.#program()} does not carry the entitlement com.apple.security.virtualization`,
+          remedy: 'Sign it with signProgram of @zlayer/vz-native, or install that package again.',
+        };
+      }
+      return { available: true };
+    } catch (error) {
+      if (!(error instanceof ZlayerError)) throw error;
+      return { available: false, reason: error.message, remedy: error.remedy ?? 'Install @zlayer/vz-native again.' };
+    }
+  }
+
+  async limits(): Promise<VmLimits> {
+    const { maxCpus, minMemoryBytes, maxMemoryBytes } = await queryVzHost(this.#program());
+    return {
+      maxCpus,
+      minMemoryBytes: Math.max(minMemoryBytes, MIN_MEMORY_BYTES),
+      maxMemoryBytes,
+      architectures: [this.#architecture],
+    };
+  }
+
+  async launch(config: VmConfig, options: LaunchOptions = {}): Promise<Vm> {
+    if (config.architecture !== this.#architecture) {
+      throw new ZlayerError('START_FAILED', `this Mac runs ${this.#architecture} guests, not ${config.architecture}`, {
+        remedy: `Use an image for linux/${this.#architecture}.`,
+      });
+    }
+    const program = this.#program();
+    const directory = await runDirectory(config.stateDirectory);
+    const sockets = socketsIn(directory);
+    const listeners: VsockListener[] = [];
+    try {
+      const machine = machineConfig(config, sockets.vsock, [...(options.listen?.keys() ?? [])]);
+      // They listen before the guest boots, so that its first call finds them.
+      for (const [port, onConnection] of options.listen ?? []) {
+        listeners.push(await listenVsock(sockets.vsock, port, onConnection));
+      }
+      const host = await launchHost(
+        {
+          statusFile: statusFile(config.stateDirectory),
+          controlSocket: sockets.control,
+          onOwnerExit: config.onOwnerExit,
+          stopGraceMs: STOP_GRACE_MS,
+          startTimeoutMs: START_TIMEOUT_MS,
+          runDirectory: directory,
+          special: { machine },
+        },
+        { signal: options.signal, program },
+      );
+      void host.exited.then(
+        () => closeAll(listeners),
+        () => closeAll(listeners),
+      );
+      return new VzVm(host, sockets.vsock, config.memoryBytes, 'running');
+    } catch (error) {
+      await closeAll(listeners);
+      await removeRunDirectory(directory);
+      throw error;
+    }
+  }
+
+  async attach(stateDirectory: string): Promise<Vm> {
+    const { directory, memoryBytes } = await readMachine(stateDirectory);
+    const sockets = socketsIn(directory);
+    const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
+    const { machine } = await host.status().catch(() => ({ machine: undefined }));
+    return new VzVm(host, sockets.vsock, memoryBytes, machine === 'paused' ? 'paused' : 'running');
+  }
+
+  #program(): string {
+    return this.#hostProgram ?? vzHostPath();
+  }
+}
+
+const statusFile = (stateDirectory: string): string => join(stateDirectory, 'vm.json');
+
+const socketsIn = (directory: string): { control: string; vsock: string } => ({
+  control: join(directory, 'control.sock'),
+  vsock: join(directory, 'vsock.sock'),
+});
+
+async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
+  await Promise.all(listeners.map((listener) => listener.close()));
+}
+
+/** What the machine's host program was told. The run directory is not made anew: it is gone when the machine is. */
+async function readMachine(stateDirectory: string): Promise<{ directory: string; memoryBytes: number }> {
+  const config = (await readJsonFile(join(stateDirectory, 'host-config.json'))) as
+    | { runDirectory?: unknown; machine?: { memoryBytes?: unknown } }
+    | undefined;
+  const directory = config?.runDirectory;
+  const memoryBytes = config?.machine?.memoryBytes;
+  if (typeof directory === 'string' && typeof memoryBytes === 'number') return { directory, memoryBytes };
+  throw new ZlayerError('NOT_FOUND', `no machine was launched in ${stateDirectory}`, { subject: stateDirectory });
+}

@@ -1,0 +1,143 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
+import { hostProgramPath } from '@zlayer/host';
+import { resolveGuest } from '@zlayer/vzagent';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CORE, compile, HOST, sourcesIn } from '../build/compile.ts';
+
+const MACHINES = 100;
+const SANITIZERS = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+
+// GNUstep keeps its classes' own memory for ever; the double counts its objects itself.
+const env = {
+  ...process.env,
+  ASAN_OPTIONS: 'detect_leaks=0',
+  VZ_DOUBLE_ENTITLEMENTS: 'com.apple.security.virtualization',
+};
+
+describe('core, host program and double, under the address and undefined-behaviour sanitizers', () => {
+  let directory: string;
+  let kernel: string;
+  const program = (name: string): string => join(directory, name);
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'vz-sanitized-'));
+    ({ kernel } = await resolveGuest({ architecture: 'arm64' }));
+    const common = { flags: SANITIZERS, double: true, hostProgram: hostProgramPath() };
+    const leakCheck = join(import.meta.dirname, '../test/leak-check.mm');
+    await compile({ ...common, output: program('leak-check'), sources: [...sourcesIn(CORE), leakCheck] });
+    await compile({ ...common, output: program('vz-host'), sources: [...sourcesIn(CORE), ...sourcesIn(HOST)] });
+  });
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  it(`leaves no object, descriptor or process of ${MACHINES} machines, and answers every call once`, async () => {
+    const { stderr } = await promisify(execFile)(program('leak-check'), [kernel, String(MACHINES)], { env });
+    expect(stderr).toContain(`${MACHINES} machines, 0 objects, 0 descriptors more`);
+  }, 300_000);
+
+  const configuration = (): Record<string, unknown> => ({
+    ...{ version: 1, statusFile: program('vm.json'), controlSocket: program('c.sock'), runDirectory: null },
+    ...{ onOwnerExit: 'stop', stopGraceMs: 0, startTimeoutMs: 30_000 },
+    machine: {
+      ...{ kernel, initramfs: kernel, commandLine: 'quiet', cpus: 1, memoryBytes: 128 * 1024 ** 2 },
+      ...{ shares: [], disks: [], network: null, listen: [1025] },
+      ...{ consoleFile: program('console.log'), consoleBytes: 4096, vsockSocket: program('v.sock') },
+    },
+  });
+
+  const start = async (config: unknown): Promise<{ line: string; end(): Promise<number | null> }> => {
+    const file = program('host-config.json');
+    await writeFile(file, typeof config === 'string' ? config : JSON.stringify(config));
+    const child = spawn(program('vz-host'), [file], { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    if (child.stderr === null) throw new Error('the host has no standard error');
+    const exited = once(child, 'exit');
+    const complaints = text(child.stderr);
+    const pipe = child.stdio[3] as Readable;
+    const [chunk] = await Promise.race([once(pipe, 'data'), exited.then(() => [''])]);
+    return {
+      line: String(chunk),
+      end: async () => {
+        pipe.destroy();
+        const [code] = await exited;
+        expect(await complaints).not.toMatch(/Sanitizer|runtime error/);
+        return code as number | null;
+      },
+    };
+  };
+
+  it('names the key at fault of every configuration that is not one', async () => {
+    const machine = configuration()['machine'] as object;
+    const wrong: [unknown, string][] = [
+      ['', 'not valid JSON'],
+      ['[]', 'configuration: must be an object'],
+      [{ ...configuration(), extra: 1 }, 'extra: unknown key'],
+      [{ ...configuration(), version: 2 }, 'version: must be an integer from 1 to 1'],
+      [{ ...configuration(), machine: { ...machine, cpus: 0 } }, 'machine.cpus: must be'],
+      [{ ...configuration(), machine: { ...machine, disks: [{}] } }, 'machine.disks[0].path: missing'],
+      [{ ...configuration(), machine: { ...machine, kernel: 'relative' } }, 'machine.kernel: must be an absolute path'],
+      [
+        { ...configuration(), machine: { ...machine, network: { mac: 'x'.repeat(99) } } },
+        'machine.network.mac: longer',
+      ],
+      [
+        { ...configuration(), machine: { ...machine, vsockSocket: `/${'x'.repeat(99)}` } },
+        'machine.vsockSocket: longer',
+      ],
+    ];
+    for (const [config, message] of wrong) {
+      const host = await start(config);
+      expect(JSON.parse(host.line)).toEqual({ ready: false, error: expect.stringContaining(message) });
+      expect(await host.end()).toBe(1);
+    }
+  });
+
+  it('survives clients that say nonsense, and ends with its owner', async () => {
+    const host = await start(configuration());
+    expect(JSON.parse(host.line)).toMatchObject({ ready: true });
+    const ask = async (line: string): Promise<string> => {
+      const socket = connect(program('c.sock'));
+      socket.write(line);
+      const [answer] = await once(socket, 'data');
+      socket.destroy();
+      return String(answer);
+    };
+    const nonsense = [
+      '{"op":"fly"}',
+      '[]',
+      '{"op":"balloon"}',
+      '{"op":"balloon","bytes":"1"}',
+      '{"op":"save","path":"x"}',
+    ];
+    for (const line of [
+      ...nonsense,
+      '{"op":"listen","port":-1}',
+      'x',
+      '{"op":"stop","graceMs":-1}',
+      '{"op":"status","x":1}',
+    ]) {
+      expect(JSON.parse(await ask(`${line}\n`))).toMatchObject({ ok: false });
+    }
+    expect(JSON.parse(await ask('{"op":"save","path":"/nowhere"}\n'))).toMatchObject({
+      ok: false,
+      error: expect.stringContaining('state'),
+    });
+    for (const call of ['\n', 'CONNECT\n', 'CONNECT x\n', 'CONNECT 99999999999\n', 'x'.repeat(100), 'CONNECT 1024\n']) {
+      const socket = connect(program('v.sock'));
+      socket.on('error', () => {});
+      socket.write(call);
+      expect(await text(socket).catch(() => '')).toBe('');
+    }
+    expect(JSON.parse(await ask('{"op":"status"}\n'))).toMatchObject({
+      status: { state: 'running', machine: 'running' },
+    });
+    expect(await host.end()).toBe(0);
+    await expect(stat(program('c.sock'))).rejects.toThrow('ENOENT');
+  }, 60_000);
+});

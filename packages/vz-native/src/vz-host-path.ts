@@ -1,0 +1,31 @@
+import { accessSync, constants } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ZlayerError } from '@zlayer/runtime-core';
+
+/**
+ * Where this package keeps `vz-host`.
+ *
+ * @throws ZlayerError `UNAVAILABLE` where there is none, with the reason.
+ */
+export function vzHostPath(platform: NodeJS.Platform = process.platform): string {
+  if (platform !== 'darwin') {
+    throw new ZlayerError('UNAVAILABLE', `Virtualization.framework is a part of macOS, and this is ${platform}`, {
+      remedy: 'Use @zlayer/qemu here.',
+    });
+  }
+  // The same from src (in tests) and from dist: both lie in the package's folder.
+  const path = fileURLToPath(new URL('../dist/native/vz-host', import.meta.url));
+  try {
+    accessSync(path, constants.X_OK);
+  } catch (cause) {
+    throw new ZlayerError('UNAVAILABLE', `vz-host is missing at ${path}`, {
+      subject: path,
+      remedy: 'Install the Xcode command line tools (xcode-select --install) and build the package @zlayer/vz-native.',
+      cause,
+    });
+  }
+  return path;
+}
+
+/** The property list of what `vz-host` has to be allowed. */
+export const entitlementsPath = (): string => fileURLToPath(new URL('../native/vz-host.entitlements', import.meta.url));

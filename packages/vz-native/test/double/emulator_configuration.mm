@@ -1,0 +1,157 @@
+#include "emulator_configuration.h"
+
+#include <unistd.h>
+
+/* Where Debian 12 has it, and where later ones have the one in Rust, whose options differ and which is not supported. */
+static NSString *const VIRTIOFSD = @"/usr/lib/qemu/virtiofsd";
+static NSString *const VSOCK_DEVICE = @"/usr/bin/vhost-device-vsock";
+static NSString *const QEMU = @"/usr/bin/qemu-system-aarch64";
+enum { VSOCK_DESCRIPTOR = 10, FIRST_SHARE_DESCRIPTOR = 11 };
+
+/* What root may do and an ordinary user of a Mac may not: the server of a share does without. */
+static NSString *const NO_PRIVILEGES =
+    @"modcaps=-chown:-dac_override:-dac_read_search:-fowner:-fsetid:-setgid:-setuid:-mknod:-setfcap";
+
+/* QEMU reads a comma as the end of an option's value, and two as one comma. */
+static NSString *quoted(NSString *value) {
+  return [value stringByReplacingOccurrencesOfString:@"," withString:@",,"];
+}
+
+static NSDictionary *program(NSString *name, NSArray *argv, NSString *directory, NSArray *readOnlyPaths) {
+  NSString *log = [directory stringByAppendingFormat:@"/%@.log", name];
+  return @{@"name" : name, @"argv" : argv, @"log" : log, @"readOnlyPaths" : readOnlyPaths};
+}
+
+static void addShares(VZVirtualMachineConfiguration *configuration, NSString *directory, NSMutableArray *helpers,
+                      NSMutableArray *connections, NSMutableArray *qemu) {
+  int index = 0;
+  for (VZVirtioFileSystemDeviceConfiguration *device in [configuration directorySharingDevices]) {
+    VZSharedDirectory *shared = [(VZSingleDirectoryShare *)[device share] directory];
+    NSString *path = [[shared URL] path];
+    NSString *socket = [directory stringByAppendingFormat:@"/fs%d.sock", index];
+    /* The options of this virtiofsd are separated by commas. */
+    NSString *source = [[path stringByReplacingOccurrencesOfString:@"\\" withString:@"\\\\"]
+        stringByReplacingOccurrencesOfString:@","
+                                  withString:@"\\,"];
+    NSArray *argv = @[
+      VIRTIOFSD, [@"--socket-path=" stringByAppendingString:socket], @"-o",
+      [@"source=" stringByAppendingString:source], @"-o", @"cache=auto", @"-o", NO_PRIVILEGES
+    ];
+    NSString *name = [NSString stringWithFormat:@"share%d", index];
+    NSNumber *descriptor = [NSNumber numberWithInt:FIRST_SHARE_DESCRIPTOR + index];
+    [helpers addObject:program(name, argv, directory, [shared isReadOnly] ? @[ path ] : @[])];
+    [connections addObject:@{@"path" : socket, @"descriptor" : descriptor}];
+    [qemu addObjectsFromArray:@[
+      @"-chardev", [NSString stringWithFormat:@"socket,id=%@,fd=%@", name, descriptor], @"-device",
+      [NSString stringWithFormat:@"vhost-user-fs-pci,chardev=%@,tag=%@", name, quoted([device tag])]
+    ]];
+    index++;
+  }
+}
+
+static void addDisks(VZVirtualMachineConfiguration *configuration, NSMutableArray *qemu) {
+  int index = 0;
+  for (VZVirtioBlockDeviceConfiguration *device in [configuration storageDevices]) {
+    VZDiskImageStorageDeviceAttachment *disk = (VZDiskImageStorageDeviceAttachment *)[device attachment];
+    NSString *onOff = [disk isReadOnly] ? @"on" : @"off";
+    NSString *direct = [disk cachingMode] == VZDiskImageCachingModeUncached ? @"on" : @"off";
+    NSString *noFlush = [disk synchronizationMode] == VZDiskImageSynchronizationModeNone ? @"on" : @"off";
+    NSString *common = [NSString
+        stringWithFormat:@"read-only=%@,cache.direct=%@,cache.no-flush=%@", onOff, direct, noFlush];
+    [qemu addObjectsFromArray:@[
+      @"-blockdev",
+      [NSString stringWithFormat:@"driver=raw,node-name=disk%d,%@,discard=unmap,file.driver=file,file.filename=%@,"
+                                 @"file.discard=unmap",
+                                 index, common, quoted([[disk URL] path])],
+      @"-device",
+      [NSString stringWithFormat:@"virtio-blk-pci,drive=disk%d,serial=%@", index,
+                                 quoted([device blockDeviceIdentifier])]
+    ]];
+    index++;
+  }
+}
+
+/* QEMU opens the console's pipe anew, through this process. */
+static void addConsole(VZVirtualMachineConfiguration *configuration, NSMutableArray *qemu) {
+  VZSerialPortConfiguration *port = [[configuration serialPorts] firstObject];
+  if (port == nil) return;
+  NSFileHandle *handle = [(VZFileHandleSerialPortAttachment *)[port attachment] fileHandleForWriting];
+  NSString *path = [NSString stringWithFormat:@"/proc/%d/fd/%d", getpid(), [handle fileDescriptor]];
+  [qemu addObjectsFromArray:@[
+    @"-chardev", [NSString stringWithFormat:@"file,id=console,path=%@,append=on", path], @"-device",
+    @"virtio-serial-pci", @"-device", @"virtconsole,chardev=console"
+  ]];
+}
+
+static void addNetwork(VZVirtualMachineConfiguration *configuration, NSMutableArray *qemu) {
+  int index = 0;
+  if ([[configuration networkDevices] count] == 0) [qemu addObjectsFromArray:@[ @"-nic", @"none" ]];
+  for (VZNetworkDeviceConfiguration *device in [configuration networkDevices]) {
+    [qemu addObjectsFromArray:@[
+      @"-netdev", [NSString stringWithFormat:@"user,id=network%d", index], @"-device",
+      [NSString stringWithFormat:@"virtio-net-pci,netdev=network%d,romfile=,mac=%@", index,
+                                 [[device MACAddress] string]]
+    ]];
+    index++;
+  }
+}
+
+static NSArray *machineArguments(VZVirtualMachineConfiguration *configuration, NSString *directory) {
+  VZLinuxBootLoader *boot = (VZLinuxBootLoader *)[configuration bootLoader];
+  unsigned long long bytes = [configuration memorySize];
+  NSMutableArray *arguments = [NSMutableArray arrayWithArray:@[
+    QEMU, @"-nodefaults", @"-no-user-config", @"-no-reboot", @"-display", @"none", @"-machine",
+    @"virt,memory-backend=memory", @"-accel", @"tcg,thread=multi", @"-cpu", @"cortex-a72", @"-smp",
+    [NSString stringWithFormat:@"%lu", (unsigned long)[configuration CPUCount]], @"-m",
+    [NSString stringWithFormat:@"%lluB", bytes], @"-object",
+    [NSString stringWithFormat:@"memory-backend-memfd,id=memory,size=%llu,share=on", bytes], @"-kernel",
+    [[boot kernelURL] path], @"-append", [boot commandLine], @"-qmp",
+    [NSString stringWithFormat:@"unix:%@/qmp.sock,server=on,wait=off", directory]
+  ]];
+  if ([boot initialRamdiskURL] != nil) {
+    [arguments addObjectsFromArray:@[ @"-initrd", [[boot initialRamdiskURL] path] ]];
+  }
+  if ([[configuration entropyDevices] count] > 0) {
+    [arguments addObjectsFromArray:@[ @"-device", @"virtio-rng-pci" ]];
+  }
+  if ([[configuration memoryBalloonDevices] count] > 0) {
+    [arguments addObjectsFromArray:@[ @"-device", @"virtio-balloon-pci,id=balloon,deflate-on-oom=on" ]];
+  }
+  return arguments;
+}
+
+std::string emulatorConfiguration(VZVirtualMachineConfiguration *configuration, const std::string &path) {
+  NSString *directory = [NSString stringWithUTF8String:path.c_str()];
+  NSMutableArray *qemu = [NSMutableArray arrayWithArray:machineArguments(configuration, directory)];
+  NSMutableArray *helpers = [NSMutableArray array];
+  NSMutableArray *connections = [NSMutableArray array];
+  if ([[configuration socketDevices] count] > 0) {
+    NSString *socket = [directory stringByAppendingString:@"/vsock-device.sock"];
+    NSString *calls = [directory stringByAppendingString:@"/vsock.sock"];
+    NSArray *argv = @[ VSOCK_DEVICE, @"--guest-cid", @"3", @"--socket", socket, @"--uds-path", calls ];
+    [helpers addObject:program(@"vsock", argv, directory, @[])];
+    [connections addObject:@{@"path" : socket, @"descriptor" : [NSNumber numberWithInt:VSOCK_DESCRIPTOR]}];
+    [qemu addObjectsFromArray:@[
+      @"-chardev", [NSString stringWithFormat:@"socket,id=vsock,fd=%d", VSOCK_DESCRIPTOR], @"-device",
+      @"vhost-user-vsock-pci,chardev=vsock"
+    ]];
+  }
+  addShares(configuration, directory, helpers, connections, qemu);
+  addDisks(configuration, qemu);
+  addNetwork(configuration, qemu);
+  addConsole(configuration, qemu);
+  NSDictionary *host = @{
+    @"version" : @1,
+    @"statusFile" : [directory stringByAppendingString:@"/status.json"],
+    @"controlSocket" : [directory stringByAppendingString:@"/control.sock"],
+    @"onOwnerExit" : @"stop",
+    @"stopGraceMs" : @0,
+    @"startTimeoutMs" : @20000,
+    @"runDirectory" : directory,
+    @"helpers" : helpers,
+    @"connections" : connections,
+    @"main" : program(@"qemu", qemu, directory, @[])
+  };
+  NSData *json = [NSJSONSerialization dataWithJSONObject:host options:0 error:NULL];
+  return std::string((const char *)[json bytes], [json length]);
+}

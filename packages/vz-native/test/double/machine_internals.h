@@ -1,0 +1,39 @@
+/* What the double's classes tell each other, and nobody else. */
+#pragma once
+#include <memory>
+
+#import <Virtualization/Virtualization.h>
+
+#include "emulator.h"
+
+struct VZDoubleMachine {
+  VZVirtualMachine *owner; /* nil when it is gone; to be used on the queue alone */
+  dispatch_queue_t queue;
+  VZVirtualMachineState state = VZVirtualMachineStateStopped;
+  VZVirtualMachineConfiguration *configuration;
+  std::shared_ptr<Emulator> emulator;
+  VZSocketDevice *socketDevice;
+  VZMemoryBalloonDevice *balloon;
+  void (^startHandler)(NSError *) = nil;
+  void (^stopHandler)(NSError *) = nil;
+};
+
+@interface VZVirtualMachine (Double)
+- (struct VZDoubleMachine *)double_;
+@end
+
+@interface VZVirtioTraditionalMemoryBalloonDevice (Double)
+- (instancetype)initWithMachine:(VZVirtualMachine *)machine memory:(uint64_t)bytes;
+- (void)detach;
+@end
+
+@interface VZVirtioSocketConnection (Double)
+- (instancetype)initWithDescriptor:(int)descriptor source:(uint32_t)source destination:(uint32_t)destination;
+@end
+
+@interface VZVirtioSocketDevice (Double)
+- (instancetype)initWithMachine:(VZVirtualMachine *)machine;
+/* Makes the sockets that guests' calls arrive at, as soon as the machine has a place for them. */
+- (void)machineStarts;
+- (void)detach;
+@end

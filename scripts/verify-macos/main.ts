@@ -1,0 +1,125 @@
+/**
+ * Checks on a real Mac what cannot be checked elsewhere, and ends in a table to report: `npm run verify:macos`.
+ * With `--double` it checks itself, over the double of the framework on Linux.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { processStatistics } from '@zlayer/host';
+import { serveBusybox } from '@zlayer/test-images';
+import { VzDriver, VzLinuxRuntime } from '@zlayer/vz-linux';
+import { queryVzHost, vzHostPath } from '@zlayer/vz-native';
+import { checks, type Step } from './checks.ts';
+
+const isDouble = process.argv.includes('--double');
+const architecture = isDouble || process.arch === 'arm64' ? 'arm64' : 'amd64';
+const MAX_HOST_BYTES = 15 * 1024 ** 2;
+const id = { service: 'verify', replica: 0 };
+
+if (isDouble) process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';
+const hostProgram = (): string =>
+  isDouble ? join(import.meta.dirname, '../../packages/vz-native/dist/double/vz-host') : vzHostPath();
+
+const dataDir = await mkdtemp(join(tmpdir(), 'zlayer-verify-'));
+const served = await serveBusybox({ architectures: [architecture], images: { plain: {} } });
+let runtime: VzLinuxRuntime | undefined;
+
+/** Set by the steps before. */
+const made = (): VzLinuxRuntime => {
+  if (runtime === undefined) throw new Error('there is no runtime');
+  return runtime;
+};
+const hostPid = async (): Promise<number> => {
+  const file = join(dataDir, 'vz-linux/containers/verify-0/vm.json');
+  return (JSON.parse(await readFile(file, 'utf8')) as { pid: number }).pid;
+};
+
+const steps: Step[] = [
+  ['system', async () => `${process.platform} ${release()}, ${process.arch}, Node ${process.versions.node}`],
+  [
+    'vz-host runs and is entitled',
+    async () => {
+      const support = await queryVzHost(hostProgram());
+      if (!support.supported || !support.entitled) throw new Error(JSON.stringify(support));
+      return `${support.maxCpus} CPUs, ${support.minMemoryBytes / 1024 ** 2} MiB at least`;
+    },
+  ],
+  [
+    'available',
+    async () => {
+      runtime = new VzLinuxRuntime({ dataDir, architecture, hostProgram: hostProgram() });
+      const { available, ...why } = await runtime.availability();
+      if (!available) throw new Error(JSON.stringify(why));
+      return `${(await new VzDriver({ hostProgram: hostProgram() }).limits()).maxCpus} CPUs`;
+    },
+  ],
+  [
+    'a container starts',
+    async () => {
+      const spec = {
+        image: served.images.plain,
+        platform: `linux/${architecture}`,
+        command: { args: ['sleep', '600'] },
+      };
+      await made().createContainer(id, spec);
+      const { stages } = await made().startContainer(id);
+      return Object.entries(stages)
+        .map(([name, ms]) => `${name} ${Math.round(ms)} ms`)
+        .join(', ');
+    },
+  ],
+  [
+    'its host program is small',
+    async () => {
+      const { residentBytes = 0 } = await processStatistics([await hostPid()]);
+      if (residentBytes > MAX_HOST_BYTES) throw new Error(`${residentBytes} bytes`);
+      return `${(residentBytes / 1024 ** 2).toFixed(1)} MiB`;
+    },
+  ],
+  [
+    'it runs commands, with the right time',
+    async () => {
+      const { stdoutText, exitCode } = await made().exec(id, ['sh', '-c', 'uname -sm; date +%s']);
+      const [system, seconds] = stdoutText.trim().split('\n');
+      if (exitCode !== 0 || Math.abs(Number(seconds) - Date.now() / 1000) > 5) throw new Error(stdoutText);
+      return system ?? '';
+    },
+  ],
+  [
+    'it has a network',
+    async () => {
+      const { stdoutText } = await made().exec(id, ['sh', '-c', 'ip -4 addr show | grep -v 127.0.0.1 | grep inet']);
+      if (!stdoutText.includes('inet')) throw new Error('no address');
+      return stdoutText.trim().split(/\s+/)[1] ?? '';
+    },
+  ],
+  [
+    'it pauses and goes on',
+    async () => {
+      await made().pauseContainer(id);
+      await made().unpauseContainer(id);
+      const { exitCode } = await made().exec(id, ['true']);
+      return `exit code ${exitCode}`;
+    },
+  ],
+  [
+    'it is gone when it is removed',
+    async () => {
+      const pid = await hostPid();
+      await made().removeContainer(id, { force: true });
+      const { processes } = await processStatistics([pid]);
+      if (processes !== 0) throw new Error(`vz-host ${pid} still runs`);
+      return 'nothing left';
+    },
+  ],
+];
+
+try {
+  const failed = await checks(steps, (line) => process.stdout.write(`${line}\n`));
+  process.exitCode = failed === 0 ? 0 : 1;
+} finally {
+  await runtime?.removeContainer(id, { force: true }).catch(() => {});
+  await runtime?.close();
+  await served[Symbol.asyncDispose]();
+  await rm(dataDir, { recursive: true, force: true });
+}
