@@ -1,6 +1,6 @@
 import type { VmConfig } from '@zlayer/host';
 import { describe, expect, it } from 'vitest';
-import { machineConfig } from './machine-config.ts';
+import { machineConfig, pinnedMac } from './machine-config.ts';
 
 const CONFIG: VmConfig = {
   stateDirectory: '/state',
@@ -23,10 +23,17 @@ describe('machineConfig', () => {
       ...{ kernel: '/kernel', initramfs: '/initramfs', commandLine: 'quiet', cpus: 2, memoryBytes: 536_870_912 },
       shares: [{ tag: 'data', path: '/data', readOnly: true }],
       disks: [{ path: '/disk', readOnly: false, serial: 'rootfs', cache: 'cached' }],
-      network: { mac: null },
+      network: { mac: pinnedMac('/state') },
       ...{ consoleFile: '/console', consoleBytes: 1_048_576, vsockSocket: '/v.sock', listen: [1025] },
     });
     expect(machineConfig({ ...CONFIG, network: { type: 'none' } }, '/v', [])).toMatchObject({ network: null });
+  });
+
+  it('gives a machine the same address whenever it starts, and every machine another', () => {
+    const macs = Array.from({ length: 1000 }, (_, index) => pinnedMac(`/state/${index}`));
+    expect(new Set(macs).size).toBe(1000);
+    expect(pinnedMac('/state/0')).toBe(macs[0]);
+    for (const mac of macs) expect(mac).toMatch(/^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);
   });
 
   it('refuses what the framework would do otherwise than asked', () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { VmConfig, VmDisk, VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 
@@ -24,12 +25,20 @@ export function machineConfig(config: VmConfig, vsockSocket: string, listen: rea
     ...{ kernel, initramfs, commandLine, cpus, memoryBytes },
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
-    network: network.type === 'none' ? null : { mac: network.mac ?? null },
+    network: network.type === 'none' ? null : { mac: network.mac ?? pinnedMac(config.stateDirectory) },
     consoleFile,
     consoleBytes: config.consoleBytes ?? CONSOLE_BYTES,
     vsockSocket,
     listen,
   };
+}
+
+/** A machine that is started again keeps its address, as leases go by MAC; they are few, and last a day. */
+export function pinnedMac(stateDirectory: string): string {
+  const bytes = createHash('sha256').update(stateDirectory).digest().subarray(0, 6);
+  // Locally administered, and nobody's group.
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function checkTag({ tag }: VmShare): void {

@@ -10,7 +10,9 @@ export type VzLinuxRuntimeOptions = Omit<LinuxVmRuntimeOptions, 'name' | 'driver
 /** Runs Linux containers, each in a virtual machine of its own, with Apple's Virtualization.framework. */
 export class VzLinuxRuntime extends LinuxVmRuntime {
   constructor(options: VzLinuxRuntimeOptions = {}) {
-    super({ ...options, name: 'vz-linux', driver: new VzDriver(options) });
+    // A Mac is in the network of its guests; a double's guests have one that nobody else is in.
+    const reachesGuests = process.platform === 'darwin';
+    super({ ...options, name: 'vz-linux', driver: new VzDriver(options), reachesGuests });
   }
 
   override createContainer(id: ContainerId, spec: ServiceSpecInput, options?: Cancellable): Promise<CreatedContainer> {

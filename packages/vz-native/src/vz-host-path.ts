@@ -13,18 +13,24 @@ export function vzHostPath(platform: NodeJS.Platform = process.platform): string
       remedy: 'Use @zlayer/qemu here.',
     });
   }
-  // The same from src (in tests) and from dist: both lie in the package's folder.
-  const path = fileURLToPath(new URL('../dist/native/vz-host', import.meta.url));
+  // The same from src (in tests) and from dist: both lie in the package's folder. One that was built here comes first.
+  const places = ['../dist/native/vz-host', `../prebuilds/darwin-${process.arch}/vz-host`];
+  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const found = paths.find(isExecutable);
+  if (found !== undefined) return found;
+  throw new ZlayerError('UNAVAILABLE', `vz-host is missing: there is neither ${paths.join(' nor ')}`, {
+    subject: paths[0],
+    remedy: 'Install the Xcode command line tools (xcode-select --install) and build the package @zlayer/vz-native.',
+  });
+}
+
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
-  } catch (cause) {
-    throw new ZlayerError('UNAVAILABLE', `vz-host is missing at ${path}`, {
-      subject: path,
-      remedy: 'Install the Xcode command line tools (xcode-select --install) and build the package @zlayer/vz-native.',
-      cause,
-    });
+    return true;
+  } catch {
+    return false;
   }
-  return path;
 }
 
 /** The property list of what `vz-host` has to be allowed. */
