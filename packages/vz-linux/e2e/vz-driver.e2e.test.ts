@@ -1,52 +1,22 @@
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { Vm, VmConfig } from '@zlayer/host';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VzDriver } from '../src/index.ts';
 import { DOUBLE } from './double.ts';
+import { emulatorsOf, hostPid, survivors } from './processes.ts';
 
 const READY = 1025;
 const CONTROL = 1024;
-
-/** The processes that the double has started for a `vz-host`: zlayer-host, QEMU and its helpers. */
-async function emulatorsOf(pid: number): Promise<number[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid=']);
-  const all = stdout
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number));
-  const below = (parent: number): number[] =>
-    all.flatMap(([child = 0, of]) => (of === parent ? [child, ...below(child)] : []));
-  return below(pid);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function survivors(pids: readonly number[]): Promise<number[]> {
-  for (const end = performance.now() + 5000; ; await delay(50)) {
-    const alive = pids.filter(isRunning);
-    if (alive.length === 0 || performance.now() > end) return alive;
-  }
-}
 
 describe('VzDriver, over the double of the framework', () => {
   const driver = new VzDriver(DOUBLE);
   let directory: string;
   let vm: Vm | undefined;
   const state = (): string => join(directory, 'state');
-  const hostPid = async (): Promise<number> => JSON.parse(await readFile(join(state(), 'vm.json'), 'utf8')).pid;
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'zlayer-vz-'));
@@ -105,7 +75,7 @@ describe('VzDriver, over the double of the framework', () => {
     await booted.setMemoryTarget?.(128 * 1024 ** 2);
     expect(await booted.statistics?.()).toMatchObject({ processes: 1 });
 
-    const processes = [await hostPid(), ...(await emulatorsOf(await hostPid()))];
+    const processes = [await hostPid(state()), ...(await emulatorsOf(await hostPid(state())))];
     expect(processes.length).toBeGreaterThanOrEqual(4);
     expect(await found.kill()).toMatchObject({ reason: 'stopped' });
     expect(await booted.exited).toMatchObject({ reason: 'stopped' });
@@ -115,20 +85,20 @@ describe('VzDriver, over the double of the framework', () => {
 
   it('carries a hundred connections at once', async () => {
     const booted = await boot();
-    const before = (await readdir(`/proc/${await hostPid()}/fd`)).length;
+    const before = (await readdir(`/proc/${await hostPid(state())}/fd`)).length;
     const open = await Promise.all(Array.from({ length: 100 }, () => booted.connect(CONTROL)));
-    expect((await readdir(`/proc/${await hostPid()}/fd`)).length).toBeGreaterThanOrEqual(before + 200);
+    expect((await readdir(`/proc/${await hostPid(state())}/fd`)).length).toBeGreaterThanOrEqual(before + 200);
     for (const connection of open) connection.destroy();
     for (const end = performance.now() + 10_000; performance.now() < end; await delay(50)) {
-      if ((await readdir(`/proc/${await hostPid()}/fd`)).length <= before) break;
+      if ((await readdir(`/proc/${await hostPid(state())}/fd`)).length <= before) break;
     }
-    expect((await readdir(`/proc/${await hostPid()}/fd`)).length).toBeLessThanOrEqual(before);
+    expect((await readdir(`/proc/${await hostPid(state())}/fd`)).length).toBeLessThanOrEqual(before);
     (await booted.connect(CONTROL)).destroy();
   });
 
   it('takes everything with it when its host program is killed, and the next launch is not disturbed', async () => {
     await boot();
-    const pid = await hostPid();
+    const pid = await hostPid(state());
     const processes = await emulatorsOf(pid);
     process.kill(pid, 'SIGKILL');
     expect(await vm?.exited).toMatchObject({ reason: 'lost', code: null });
