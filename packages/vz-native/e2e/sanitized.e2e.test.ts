@@ -34,7 +34,8 @@ describe('core, host program and double, under the address and undefined-behavio
     const leakCheck = join(import.meta.dirname, '../test/leak-check.mm');
     await compile({ ...common, output: program('leak-check'), sources: [...sourcesIn(CORE), leakCheck] });
     await compile({ ...common, output: program('vz-host'), sources: [...sourcesIn(CORE), ...sourcesIn(HOST)] });
-  });
+    // Compiling takes minutes on a busy machine.
+  }, 600_000);
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   it(`leaves no object, descriptor or process of ${MACHINES} machines, and answers every call once`, async () => {

@@ -40,7 +40,8 @@ describe('the vsock of vz-host, with a guest that knows half-close', () => {
     });
     if (bridge.stdout === null) throw new Error('the bridge has no output');
     await once(bridge.stdout, 'data');
-  });
+    // Compiling takes minutes on a busy machine.
+  }, 600_000);
   afterAll(async () => {
     bridge?.kill('SIGKILL');
     guest?.close();
