@@ -30,10 +30,6 @@ static size_t connections, input_kept, output_waiting;
 // What has just been read. Only what is left of it after its whole frames needs memory of the connection's own.
 static uint8_t arrived[READ_AT_ONCE];
 
-// Memory for what is sent, left by a connection that had no more to send. Asked of the kernel anew for each burst, it
-// would cost more than to send it.
-static struct bytes spare;
-
 static size_t out_full(void) { return output_waiting > MUCH_OUTPUT ? OUT_FULL_THEN : OUT_FULL; }
 
 bool connection_is_full(const struct connection *connection) { return bytes_length(&connection->out) >= out_full(); }
@@ -61,19 +57,6 @@ static void update_interest(struct connection *connection) {
   loop_want(&connection->source, interest);
 }
 
-static void take_spare(struct bytes *out) {
-  if (out->data != NULL) return;
-  *out = spare;
-  spare = (struct bytes){0};
-}
-
-static void put_spare(struct bytes *out) {
-  if (spare.capacity >= out->capacity || out->capacity > OUT_FULL) return bytes_free(out);
-  bytes_free(&spare);
-  spare = *out;
-  *out = (struct bytes){0};
-}
-
 static void flush(struct connection *connection) {
   bool was_full = bytes_length(&connection->out) > out_full() / 2;
   while (bytes_length(&connection->out) > 0) {
@@ -87,8 +70,8 @@ static void flush(struct connection *connection) {
     bytes_consume(&connection->out, (size_t)sent);
     output_waiting -= (size_t)sent;
   }
-  // Memory that a burst needed is kept once for all connections.
-  if (bytes_length(&connection->out) == 0) put_spare(&connection->out);
+  // Memory that a burst needed is not kept for the next one.
+  if (bytes_length(&connection->out) == 0) bytes_free(&connection->out);
   bool caught_up = was_full && bytes_length(&connection->out) <= out_full() / 2;
   const struct connection_role *role = connection->role;
   if (caught_up && !connection->broken && role != NULL && role->caught_up != NULL) role->caught_up(connection);
@@ -97,7 +80,6 @@ static void flush(struct connection *connection) {
 void connection_send(struct connection *connection, const struct message *message) {
   if (connection->broken || connection->released) return;
   size_t before = bytes_length(&connection->out);
-  take_spare(&connection->out);
   if (!message_encode(&connection->out, message)) {
     log_line("a connection is closed: no memory for %s", message_name(message->tag));
     connection->broken = true;
