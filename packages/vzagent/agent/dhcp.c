@@ -20,7 +20,7 @@ enum {
   LONGEST_LEASE_SECONDS = 30 * 24 * 3600,
 };
 
-enum state { SELECTING, REQUESTING, BOUND, RENEWING, REBINDING };
+enum state { SELECTING, REQUESTING, BOUND, RENEWING, REBINDING, REFUSED };
 
 static struct {
   enum state state;
@@ -36,23 +36,26 @@ static struct {
 } client;
 
 static void begin(enum state state);
+static void ready(struct source *source, uint32_t events);
 
-static bool open_socket(void (*answered)(struct source *, uint32_t)) {
+static bool open_socket(void) {
   if (client.source.fd >= 0) return true;
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
   struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
   if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, client.name, (socklen_t)strlen(client.name)) == 0 &&
       setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) == 0 &&
       setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-      bind(fd, (struct sockaddr *)&own, sizeof own) == 0 && loop_add(&client.source, fd, EPOLLIN, answered)) {
+      bind(fd, (struct sockaddr *)&own, sizeof own) == 0 && loop_add(&client.source, fd, EPOLLIN, ready)) {
     return true;
   }
-  log_line("DHCP on %s: %m", client.name);
+  if (client.retry_millis == FIRST_RETRY_MILLIS) log_line("DHCP on %s: %m", client.name);
   if (fd >= 0) close(fd);
   return false;
 }
 
 static void send_question(void) {
+  // A program of the container may have had the port until now.
+  if (!open_socket()) return;
   struct dhcp_question question = {.type = DHCP_REQUEST, .transaction = client.transaction};
   struct sockaddr_in server = {
       .sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr.s_addr = htonl(INADDR_BROADCAST)};
@@ -65,7 +68,8 @@ static void send_question(void) {
       break;
     case RENEWING: server.sin_addr = client.lease.server;  // fall through
     case REBINDING: question.own = client.lease.address; break;
-    case BOUND: return;
+    case BOUND:
+    case REFUSED: return;
   }
   uint8_t packet[DHCP_LARGEST];
   size_t length = dhcp_write(&question, packet);
@@ -77,7 +81,8 @@ static void send_question(void) {
 
 static void retry(struct timer *timer) {
   // An offer that is not confirmed in time is given up for another.
-  if (client.state == REQUESTING && client.retry_millis > 4 * FIRST_RETRY_MILLIS) return begin(SELECTING);
+  bool is_late = client.state == REQUESTING && client.retry_millis > 4 * FIRST_RETRY_MILLIS;
+  if (is_late || client.state == REFUSED) return begin(SELECTING);
   send_question();
   client.retry_millis = client.retry_millis * 2 < LAST_RETRY_MILLIS ? client.retry_millis * 2 : LAST_RETRY_MILLIS;
   timer_start(timer, client.retry_millis, retry);
@@ -120,21 +125,31 @@ static void bound(const struct dhcp_answer *answer) {
   client.changed(&client.lease);
 }
 
+// The server's refusal. One that goes on refusing what it offers is not asked as fast as it answers.
+static void refused(void) {
+  timer_stop(&client.next);
+  if (client.state != REQUESTING) client.changed(NULL);
+  client.state = REFUSED;
+  timer_start(&client.retry, FIRST_RETRY_MILLIS, retry);
+}
+
 static void take(const struct dhcp_answer *answer) {
+  // Until everybody is asked, one server alone decides about a lease.
+  bool is_chosen = answer->server.s_addr == client.lease.server.s_addr;
   switch (client.state) {
     case SELECTING:
-      if (answer->type != DHCP_OFFER || answer->address.s_addr == 0) return;
+      if (answer->type != DHCP_OFFER) return;
       client.lease = *answer;
       return begin(REQUESTING);
     case REQUESTING:
     case RENEWING:
+      if (!is_chosen) return;  // fall through
     case REBINDING:
-      if (answer->type == DHCP_ACK && answer->address.s_addr != 0) return bound(answer);
-      if (answer->type != DHCP_NAK) return;
-      timer_stop(&client.next);
-      if (client.state != REQUESTING) client.changed(NULL);
-      return begin(SELECTING);
-    case BOUND: return;
+      if (answer->type == DHCP_ACK) return bound(answer);
+      if (answer->type == DHCP_NAK) refused();
+      return;
+    case BOUND:
+    case REFUSED: return;
   }
 }
 
@@ -153,7 +168,7 @@ static void begin(enum state state) {
   if (state != REQUESTING && getrandom(&client.transaction, sizeof client.transaction, GRND_NONBLOCK) < 0) {
     client.transaction++;
   }
-  if (open_socket(ready)) send_question();
+  send_question();
   timer_start(&client.retry, client.retry_millis, retry);
 }
 

@@ -78,12 +78,19 @@ static void take_domain(struct dhcp_answer *answer, const uint8_t *value, size_t
   answer->domain[length] = '\0';
 }
 
+static void take_mask(struct dhcp_answer *answer, uint32_t mask) {
+  if ((~mask & (~mask + 1)) == 0) answer->prefix_length = (uint8_t)__builtin_popcount(mask);
+}
+
+// One that a single machine can have.
+static bool is_host(const uint8_t address[4]) { return address[0] != 0 && address[0] != 127 && address[0] < 224; }
+
 static void take(struct dhcp_answer *answer, uint8_t option, const uint8_t *value, uint8_t length) {
   if (option == MESSAGE_TYPE && length == 1) answer->type = value[0];
   if (option == DOMAIN_NAME) take_domain(answer, value, length);
   if (length < 4) return;
   switch (option) {
-    case SUBNET_MASK: answer->prefix_length = (uint8_t)__builtin_popcount(big_endian(value)); return;
+    case SUBNET_MASK: take_mask(answer, big_endian(value)); return;
     case ROUTER: memcpy(&answer->router, value, 4); return;
     case SERVER: memcpy(&answer->server, value, 4); return;
     case LEASE_TIME: answer->lease_seconds = big_endian(value); return;
@@ -115,5 +122,6 @@ bool dhcp_read(const uint8_t *packet, size_t length, uint32_t transaction, const
     take(answer, packet[at], packet + at + 2, packet[at + 1]);
     at += 2 + (size_t)packet[at + 1];
   }
-  return answer->type == DHCP_OFFER || answer->type == DHCP_ACK || answer->type == DHCP_NAK;
+  if (answer->server.s_addr == 0) return false;
+  return answer->type == DHCP_NAK || ((answer->type == DHCP_OFFER || answer->type == DHCP_ACK) && is_host(packet + 16));
 }

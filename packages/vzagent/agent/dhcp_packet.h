@@ -21,7 +21,7 @@ struct dhcp_question {
   struct in_addr server;     // whose offer it takes
 };
 
-// What a server says.
+// What a server says. The address is one that a single machine can have, but for a refusal.
 struct dhcp_answer {
   enum dhcp_type type;
   struct in_addr address;

@@ -99,13 +99,23 @@ describe('the agent’s parsers of archives, DHCP, overlays and texts, under san
   }
 
   const domain = (name: string) => `0f${name.length.toString(16).padStart(2, '0')}${Buffer.from(name).toString('hex')}`;
-  const ack = '350105' + '0104ffffff00' + '33040000003c' + '06080a0002030a000204';
+  const server = '36040a000202';
+  const ack = `350105${server}0104ffffff0033040000003c06080a0002030a000204`;
 
   it('read a lease, and no domain that would be more than one in resolv.conf', async () => {
     expect(await parse('dhcp', dhcp(`${ack}${domain('lan.example')}ff`))).toBe('5 /24 2 lan.example 60\n');
     expect(await parse('dhcp', dhcp(`${ack}${domain('x\nnameserver 6.6.6.6')}ff`))).toBe('5 /24 2  60\n');
     expect(await parse('dhcp', dhcp(`${ack}0f20aa`))).toBe('malformed\n');
-    expect(await parse('dhcp', dhcp('0104ffffff00'))).toBe('malformed\n');
+    expect(await parse('dhcp', dhcp(`${server}0104ffffff00`))).toBe('malformed\n');
+    expect(await parse('dhcp', dhcp('350105'))).toBe('malformed\n');
+    expect(await parse('dhcp', dhcp(`350105${server}0104ff00ff00`))).toBe('5 /32 0  0\n');
+  });
+
+  it.each([0, 127, 224, 239, 240, 255])('read no lease of an address that begins with %i', async (first) => {
+    const answer = dhcp(ack);
+    answer[16] = first;
+    expect(await parse('dhcp', answer)).toBe('malformed\n');
+    expect(await parse('dhcp', Buffer.concat([answer, Buffer.from('350106', 'hex')]))).toContain('6 /24 2');
   });
 
   it('survive damaged leases', () => survives('dhcp', dhcp(`${ack}${domain('lan.example')}ff`)), 60_000);
