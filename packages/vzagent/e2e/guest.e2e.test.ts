@@ -7,17 +7,21 @@ import { ARCHITECTURES } from '@zlayer/runtime-core';
 import { encodeFrame } from '@zlayer/vzagent-proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileStatic } from '../build/toolchain.ts';
-import { type Guest, resolveGuest } from '../src/index.ts';
+import { agentPath, type Guest, resolveGuest } from '../src/index.ts';
 import type { Outcome } from './testing/agent-connection.ts';
 import { makeContainerRoot } from './testing/container-root.ts';
 import { Machine } from './testing/machine.ts';
 import { testProtocol } from './testing/protocol-suite.ts';
+import { finish, SHARE_ROOT, startSpec } from './testing/start-spec.ts';
 
 const ENOSYS = 38;
 const EAFNOSUPPORT = 97;
 const EPERM = 1;
 const EACCES = 13;
 const MIB = 1024 * 1024;
+const CAP_SYS_PTRACE = 19n;
+const PT_LOAD = 1;
+const PF_W = 2;
 
 describe.each(ARCHITECTURES)('a guest on %s', (architecture) => {
   let folder: string;
@@ -283,6 +287,24 @@ describe.each(ARCHITECTURES)('a guest on %s', (architecture) => {
     expect(outcome.stdout).toBe('0\n0\n0::/\n0\n00000000a00425fb\n');
   });
 
+  it('has the agent’s tables of pointers where nothing can be written any more', async () => {
+    // The container's init is a copy of the agent, with its mappings; who may trace it may see them.
+    const [tables, data] = await writableSegments(agentPath(architecture));
+    const traces = startSpec({ argv: ['cat', '/proc/1/maps'], root: SHARE_ROOT, capabilities: 1n << CAP_SYS_PTRACE });
+    const { stdout } = await finish(await machine.client().start(traces));
+    const mapped = stdout.split('\n').flatMap((line) => {
+      const [, start, end, access] = /^([0-9a-f]+)-([0-9a-f]+) (\S+) /.exec(line) ?? [];
+      return access === undefined ? [] : [{ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), access }];
+    });
+    const base = mapped.find(({ access }) => access === 'r-xp')?.start ?? 0n;
+    const accessAt = (address: bigint) =>
+      mapped.find(({ start, end }) => base + address >= start && base + address < end)?.access;
+    expect(accessAt(tables.start)).toBe('r--p');
+    expect(accessAt(tables.end - 1n)).toBe('r--p');
+    expect(accessAt(data.start)).toBe('rw-p');
+    expect(mapped.filter(({ access }) => access.includes('w') && access.includes('x'))).toEqual([]);
+  });
+
   it('leaves a user without any capability', async () => {
     const outcome = await shell('grep -E "Cap(Inh|Prm|Eff|Amb)" /proc/self/status | cut -f2', { uid: 1000, gid: 1000 });
     expect(outcome.stdout).toBe('0000000000000000\n'.repeat(4));
@@ -422,3 +444,24 @@ describe.each(ARCHITECTURES)('a guest on %s', (architecture) => {
     });
   });
 });
+
+/** Where the program asks to be loaded writable, in the order of its file: first what is sealed, then the rest. */
+async function writableSegments(program: string): Promise<[sealed: Segment, data: Segment]> {
+  const elf = await readFile(program);
+  const headers = Number(elf.readBigUInt64LE(32));
+  const segments = Array.from({ length: elf.readUInt16LE(56) }, (_, index) => {
+    const header = elf.subarray(headers + index * 56);
+    const start = header.readBigUInt64LE(16);
+    const kind = header.readUInt32LE(0);
+    return { kind, flags: header.readUInt32LE(4), start, end: start + header.readBigUInt64LE(40) };
+  });
+  const [sealed, data, ...others] = segments.filter(({ kind, flags }) => kind === PT_LOAD && (flags & PF_W) !== 0);
+  if (sealed === undefined || data === undefined || others.length > 0) throw new Error('not the layout of agent.ld');
+  return [sealed, data];
+}
+
+interface Segment {
+  /** Addresses as in the program's file: from where it is loaded. */
+  start: bigint;
+  end: bigint;
+}
