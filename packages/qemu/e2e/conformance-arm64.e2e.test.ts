@@ -1,3 +1,4 @@
-import { conformanceOf } from './conformance.ts';
+import { guestConformance } from '@zlayer/test-images/conformance';
+import { QemuRuntime } from '../src/index.ts';
 
-conformanceOf('arm64');
+guestConformance('QemuRuntime', { architecture: 'arm64', open: (dataDir) => new QemuRuntime({ dataDir }) });

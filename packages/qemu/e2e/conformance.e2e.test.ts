@@ -1,3 +1,4 @@
-import { conformanceOf } from './conformance.ts';
+import { guestConformance } from '@zlayer/test-images/conformance';
+import { QemuRuntime } from '../src/index.ts';
 
-conformanceOf('amd64');
+guestConformance('QemuRuntime', { architecture: 'amd64', open: (dataDir) => new QemuRuntime({ dataDir }) });

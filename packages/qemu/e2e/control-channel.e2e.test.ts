@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { runDirectory } from '@zlayer/host';
 import type { ContainerId, ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
+import { survivors } from '@zlayer/test-support';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { callGuest, type GuestDoor } from '../src/channel/call-guest.ts';
 import { CHANNEL_VARIABLE } from '../src/channel/control-channel.ts';
@@ -17,7 +18,7 @@ import { Turns } from '../src/channel/turns.ts';
 import { QemuRuntime } from '../src/index.ts';
 import { qmpCommand } from '../src/qmp-client.ts';
 import { OWNED, OwnerProcess } from './owner-process.ts';
-import { machineProcesses, survivors } from './processes.ts';
+import { machineProcesses } from './processes.ts';
 
 const id: ContainerId = { service: 'channel', replica: 0 };
 const AGENT = 1024;

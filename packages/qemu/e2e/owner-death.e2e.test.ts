@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
+import { isRunning, survivors } from '@zlayer/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
 import { OWNED, OwnerProcess } from './owner-process.ts';
-import { isRunning, machineProcesses, survivors } from './processes.ts';
+import { machineProcesses } from './processes.ts';
 
 const LINES = 50_000;
 const PADDING = 'x'.repeat(990);

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 
 interface RecordedProcess {
   pid: number;
@@ -14,21 +13,4 @@ export async function machineProcesses(stateDirectory: string): Promise<number[]
     helpers: RecordedProcess[];
   };
   return [status, status.main, ...status.helpers].map(({ pid }) => pid);
-}
-
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Those that are still there after a while; empty as soon as all are gone. */
-export async function survivors(pids: readonly number[], patienceMs = 5000): Promise<number[]> {
-  for (const end = performance.now() + patienceMs; ; await delay(50)) {
-    const alive = pids.filter(isRunning);
-    if (alive.length === 0 || performance.now() > end) return alive;
-  }
 }

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { removeRunDirectory, runDirectory, type Vm, type VmConfig } from '@zlayer/host';
+import { survivors } from '@zlayer/test-support';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { QemuDriver } from '../src/index.ts';
-import { machineProcesses, survivors } from './processes.ts';
+import { machineProcesses } from './processes.ts';
 
 const READY = 1025;
 const CONTROL = 1024;

@@ -11,9 +11,10 @@ import {
   START_CHANNEL,
 } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
+import { survivors } from '@zlayer/test-support';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
-import { machineProcesses, survivors } from './processes.ts';
+import { machineProcesses } from './processes.ts';
 
 const id: ContainerId = { service: 'test', replica: 0 };
 

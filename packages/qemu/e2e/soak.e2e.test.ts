@@ -11,10 +11,11 @@ import { runInNewContext } from 'node:vm';
 import { removeRunDirectory, runDirectory } from '@zlayer/host';
 import type { ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
+import { survivors } from '@zlayer/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
 import { OWNED, OwnerProcess } from './owner-process.ts';
-import { machineProcesses, survivors } from './processes.ts';
+import { machineProcesses } from './processes.ts';
 
 const { ZLAYER_SOAK_CYCLES, ZLAYER_SOAK_SEED } = process.env;
 /** `ZLAYER_SOAK_CYCLES=200` is the long form; without it, as many as fit into two minutes. */

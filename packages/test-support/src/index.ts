@@ -1,3 +1,4 @@
+export { isRunning, survivors } from './processes.ts';
 export {
   type ReadmeExampleOptions,
   type ReadmeExampleResult,

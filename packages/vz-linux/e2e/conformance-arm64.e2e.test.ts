@@ -1,3 +1,8 @@
-import { conformanceOf } from './conformance.ts';
+import { guestConformance } from '@zlayer/test-images/conformance';
+import { VzLinuxRuntime } from '../src/index.ts';
+import { DOUBLE } from './double.ts';
 
-conformanceOf('arm64');
+guestConformance('VzLinuxRuntime', {
+  architecture: 'arm64',
+  open: (dataDir) => new VzLinuxRuntime({ dataDir, ...DOUBLE }),
+});

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
+import { isRunning, survivors } from '@zlayer/test-support';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VzLinuxRuntime } from '../src/index.ts';
 import { DOUBLE } from './double.ts';
-import { emulatorsOf, hostPid, isRunning, survivors } from './processes.ts';
+import { emulatorsOf, hostPid } from './processes.ts';
 
 const OWNED = { service: 'owned', replica: 0 };
 const LINES = 1000;

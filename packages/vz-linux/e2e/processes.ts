@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 /** The process id of a machine's `vz-host`. */
@@ -17,21 +16,4 @@ export async function emulatorsOf(pid: number): Promise<number[]> {
   const below = (parent: number): number[] =>
     all.flatMap(([child = 0, of]) => (of === parent ? [child, ...below(child)] : []));
   return below(pid);
-}
-
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Those that are still there after a while; empty as soon as all are gone. */
-export async function survivors(pids: readonly number[], patienceMs = 5000): Promise<number[]> {
-  for (const end = performance.now() + patienceMs; ; await delay(50)) {
-    const alive = pids.filter(isRunning);
-    if (alive.length === 0 || performance.now() > end) return alive;
-  }
 }

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Vm, VmConfig } from '@zlayer/host';
+import { survivors } from '@zlayer/test-support';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VzDriver } from '../src/index.ts';
 import { DOUBLE } from './double.ts';
-import { emulatorsOf, hostPid, survivors } from './processes.ts';
+import { emulatorsOf, hostPid } from './processes.ts';
 
 const READY = 1025;
 const CONTROL = 1024;

@@ -1,39 +1,23 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Architecture, Cancellable, ContainerId, CreatedContainer, ServiceSpecInput } from '@zlayer/runtime-core';
+import type { Architecture, Runtime } from '@zlayer/runtime-core';
 import { CONFORMANCE_IMAGES, conformanceSuite } from '@zlayer/runtime-core/conformance';
-import { type BusyboxImage, serveBusybox } from '@zlayer/test-images';
-import { QemuRuntime } from '../src/index.ts';
+import { type BusyboxImage, serveBusybox } from './serve-busybox.ts';
 import { udpEcho } from './udp-echo.ts';
 
-/** The suite names no platform: here it gets guests of one architecture, whatever the host is. */
-class RuntimeOf extends QemuRuntime {
-  readonly #architecture: Architecture;
-
-  constructor(dataDir: string, architecture: Architecture) {
-    super({ dataDir });
-    this.#architecture = architecture;
-  }
-
-  override createContainer(id: ContainerId, spec: ServiceSpecInput, options?: Cancellable): Promise<CreatedContainer> {
-    return super.createContainer(id, { platform: `linux/${this.#architecture}`, ...spec }, options);
-  }
-
-  override getOrCreateContainer(
-    id: ContainerId,
-    spec: ServiceSpecInput,
-    options?: Cancellable,
-  ): Promise<CreatedContainer> {
-    return super.getOrCreateContainer(id, { platform: `linux/${this.#architecture}`, ...spec }, options);
-  }
+export interface GuestConformanceOptions {
+  /** Of the guests. */
+  architecture: Architecture;
+  /** A runtime over this data directory, as often as it is asked for. */
+  open(dataDir: string): Runtime;
 }
 
-/** The whole suite, over guests of one architecture. */
-export function conformanceOf(architecture: Architecture): void {
+/** The whole suite for a runtime of Linux guests, over guests of one architecture. */
+export function guestConformance(name: string, { architecture, open }: GuestConformanceOptions): void {
   const images = { shell: '', configured: '', unknown: '', pushed: '', datagrams: '' };
   conformanceSuite({
-    name: `QemuRuntime with ${architecture} guests`,
+    name: `${name} with ${architecture} guests`,
     slow: true,
     images,
     create: async () => {
@@ -53,10 +37,11 @@ export function conformanceOf(architecture: Architecture): void {
         pushed: `${served.host}/pushed:1`,
         unknown: `${served.host}/no-such-image:1`,
       });
+      const runtime = withGuests(architecture, open(dataDir));
       return {
-        runtime: new RuntimeOf(dataDir, architecture),
-        reopen: async () => new RuntimeOf(dataDir, architecture),
-        leftovers: (instance) => leftovers(dataDir, instance),
+        runtime,
+        reopen: async () => withGuests(architecture, open(dataDir)),
+        leftovers: (instance) => leftovers(join(dataDir, runtime.name), instance),
         dispose: async () => {
           await served[Symbol.asyncDispose]();
           await rm(dataDir, { recursive: true, force: true });
@@ -66,14 +51,21 @@ export function conformanceOf(architecture: Architecture): void {
   });
 }
 
+/** The suite names no platform: here it gets guests of one architecture, whatever the host is. */
+function withGuests(architecture: Architecture, runtime: Runtime): Runtime {
+  const create = runtime.createContainer.bind(runtime);
+  runtime.createContainer = (id, spec, options) => create(id, { platform: `linux/${architecture}`, ...spec }, options);
+  return runtime;
+}
+
 /** The suite's description of an image, as the image's maker takes it. */
 function imageOf({ config, files }: (typeof CONFORMANCE_IMAGES)[keyof typeof CONFORMANCE_IMAGES]): BusyboxImage {
   return { config, extra: Object.entries(files).map(([path, content]) => ({ path, content })) };
 }
 
-/** Containers whose record names this instance. */
-async function leftovers(dataDir: string, instance: string): Promise<string[]> {
-  const directory = join(dataDir, 'qemu', 'containers');
+/** Containers of a runtime's directory whose record names this instance. */
+async function leftovers(runtimeDir: string, instance: string): Promise<string[]> {
+  const directory = join(runtimeDir, 'containers');
   const found: string[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
     const record = await readFile(join(directory, name, 'container.json'), 'utf8').catch(() => '');
