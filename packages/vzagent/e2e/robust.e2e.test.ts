@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ARCHITECTURES } from '@zlayer/runtime-core';
 import type { AgentClient, StartSpec } from '@zlayer/vzagent-proto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { compileStatic } from '../build/toolchain.ts';
@@ -11,12 +12,11 @@ import { Machine } from './testing/machine.ts';
 import { executeSpec, finish, SHARE_ROOT, startSpec } from './testing/start-spec.ts';
 
 const MIB = 1024 * 1024;
-const architecture = 'amd64';
 
 /** Milliseconds within which the agent answers and executes, whatever else goes on. */
 const ANSWER_MS = 20_000;
 
-describe('a guest whose workload is hostile', () => {
+describe.each(ARCHITECTURES)('a guest on %s whose workload is hostile', (architecture) => {
   let folder: string;
   let machine: Machine;
   let client: AgentClient;
