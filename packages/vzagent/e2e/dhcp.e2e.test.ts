@@ -1,8 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { AgentClient, GuestNetwork } from '@zlayer/vzagent-proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compileStatic } from '../build/toolchain.ts';
 import { resolveGuest } from '../src/index.ts';
+import { makeContainerRoot } from './testing/container-root.ts';
 import { type DhcpQuestion, DhcpWire } from './testing/dhcp-wire.ts';
 import { Machine } from './testing/machine.ts';
+import { SHARE_ROOT, startSpec } from './testing/start-spec.ts';
 
 const FOREVER = 0xffff_ffff;
 const NOBODY = '0.0.0.0';
@@ -15,19 +21,26 @@ const SHORT = { lease: 30, renewal: 2, rebinding: 4 };
 
 // One guest, and one lease after the other: each test begins where the one before it ended.
 describe('a guest whose DHCP server gives short leases, and changes its mind', () => {
+  let folder: string;
   let wire: DhcpWire;
   let machine: Machine;
   let client: AgentClient;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'vzagent-dhcp-'));
+    const rootfs = join(folder, 'rootfs');
+    await makeContainerRoot(rootfs, 'amd64');
+    const sources = join(import.meta.dirname, 'testing');
+    await compileStatic('amd64', ['dhcp-port.c'], sources, join(rootfs, 'bin/dhcp-port'));
     wire = await DhcpWire.open();
-    machine = await Machine.boot({ ...(await resolveGuest({ architecture: 'amd64' })), devices: wire.devices });
+    machine = await Machine.boot({ ...(await resolveGuest({ architecture: 'amd64' })), rootfs, devices: wire.devices });
     client = machine.client();
   });
 
   afterAll(async () => {
     await machine?.[Symbol.asyncDispose]();
     await wire?.[Symbol.asyncDispose]();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   });
 
   const leased = (network: Pick<GuestNetwork, 'interfaces'>): string[] =>
@@ -148,6 +161,23 @@ describe('a guest whose DHCP server gives short leases, and changes its mind', (
     wire.answer(renewal, { type: 'ack', address: '10.1.0.22', server: '10.1.0.1', ...SHORT });
     await has('10.1.0.22');
     expect(await wire.question('request')).toMatchObject({ sentTo: '10.1.0.1', own: '10.1.0.22' });
+  });
+
+  it('renews though a program of the container had the port, as soon as it is free', async () => {
+    const renewal = await wire.question('request');
+    const later = { lease: 60, renewal: 5, rebinding: 40 };
+    wire.answer(renewal, { type: 'ack', address: '10.1.0.22', server: '10.1.0.1', ...later });
+    const program = await client.start(startSpec({ argv: ['dhcp-port'], root: SHARE_ROOT }));
+    for await (const { data } of program.output) {
+      expect(Buffer.from(data).toString()).toBe('taken\n');
+      break;
+    }
+    wire.questions();
+    await machine.prints('DHCP on eth0: Address in use');
+    expect(wire.questions()).toEqual([]);
+    await program.signal(9);
+    expect(await wire.question()).toMatchObject({ type: 'request', sentTo: '10.1.0.1', own: '10.1.0.22' });
+    program.close();
   });
 
   it('is not kept busy by a server that refuses all that it offers', async () => {
