@@ -53,8 +53,11 @@ export function guestConformance(name: string, { architecture, open }: GuestConf
 
 /** The suite names no platform: here it gets guests of one architecture, whatever the host is. */
 function withGuests(architecture: Architecture, runtime: Runtime): Runtime {
+  const platform = `linux/${architecture}`;
   const create = runtime.createContainer.bind(runtime);
-  runtime.createContainer = (id, spec, options) => create(id, { platform: `linux/${architecture}`, ...spec }, options);
+  const getOrCreate = runtime.getOrCreateContainer.bind(runtime);
+  runtime.createContainer = (id, spec, options) => create(id, { platform, ...spec }, options);
+  runtime.getOrCreateContainer = (id, spec, options) => getOrCreate(id, { platform, ...spec }, options);
   return runtime;
 }
 
