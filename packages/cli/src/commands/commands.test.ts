@@ -106,6 +106,31 @@ it('a container is started, listed, executed in, paused, stopped and removed', a
   expect(await zlayer(['rm', 'site', 'nobody'])).toMatchObject({ code: 1, stdout: 'site\n' });
 });
 
+it('ps shows only what all of its filters let through', async () => {
+  const spec = { image: 'image', command: { args: ['endure'] } };
+  await given.createContainer({ service: 'web', replica: 0 }, { ...spec, labels: { tier: 'front', team: 'a' } });
+  const db = await given.createContainer({ service: 'db', replica: 0 }, { ...spec, labels: { tier: 'back' } });
+  await given.startContainer({ service: 'db', replica: 0 });
+  const shown = async (...filters: string[]): Promise<string[]> => {
+    const { stdout } = await zlayer(['ps', '--json', ...filters.flatMap((filter) => ['--filter', filter])]);
+    return JSON.parse(stdout).map(({ name }: { name: string }) => name);
+  };
+  expect(await shown('name=.')).toEqual(['db-0']);
+  expect(await shown('status=created')).toEqual(['web-0']);
+  expect((await shown('status=created', 'status=running')).sort()).toEqual(['db-0', 'web-0']);
+  expect(await shown('status=pending', 'label=tier=front', 'label=team')).toEqual(['web-0']);
+  expect(await shown('status=pending', 'label=tier=front', 'label=team=b')).toEqual([]);
+  expect(await shown('label=constructor')).toEqual([]);
+  expect(await shown('name=^web')).toEqual([]);
+  expect(await shown(`id=${db.instance.slice(0, 12)}`)).toEqual(['db-0']);
+});
+
+it.each(['status=asleep', 'colour=red', 'running', 'name=('])('ps refuses the filter %s', async (filter) => {
+  const { code, stdout, stderr } = await zlayer(['ps', '--json', '--filter', filter]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'INVALID_SPEC', subject: filter } });
+});
+
 it('a start says on stderr what it could not give', async () => {
   const { stderr, ...ran } = await zlayer(['run', '--name', 'huge', '-m', '2Ti', 'image', 'cat']);
   expect(ran).toEqual({ code: 0, stdout: '' });
