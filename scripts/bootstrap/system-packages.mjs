@@ -34,6 +34,8 @@ export const REQUIREMENTS = {
   kmod: ['depmod'],
   openssl: ['openssl'],
   python3: ['python3'],
+  zsh: ['zsh'],
+  fish: ['fish'],
 };
 
 /** The one package that Debian 12 lacks; it needs nothing newer than Debian 12's libc. */
