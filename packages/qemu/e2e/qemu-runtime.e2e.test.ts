@@ -88,7 +88,8 @@ describe.each(['amd64', 'arm64'] as const)('a %s guest', (architecture) => {
     expect(published).toMatchObject([{ runtime: 'qemu', container: id, stages }]);
     expect(await runtime.containerState(id)).toEqual({ status: 'running' });
     const processes = await machineProcesses(stateDirectory());
-    expect(processes).toHaveLength(4);
+    // The host program, QEMU, the console's keeper, the vsock device and its door.
+    expect(processes).toHaveLength(5);
     let text = '';
     for await (const { data } of chunks) text += Buffer.from(data);
     expect(text).toBe(`${architecture === 'amd64' ? 'x86_64' : 'aarch64'}\nhello\n`);
