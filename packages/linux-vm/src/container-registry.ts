@@ -21,7 +21,7 @@ import { Container, type ContainerOwner } from './container.ts';
 import type { ContainerHandle } from './container-handle.ts';
 import { type ContainerRecord, containerRecord } from './container-record.ts';
 import { ForeignContainer } from './foreign-container.ts';
-import { type OwnerCalls, OwnerSocket } from './owner-socket.ts';
+import { type OwnerCalls, OwnerSocket, removeTracesOf } from './owner-socket.ts';
 import { summaryOf } from './recorded-container.ts';
 import { withinRunningLimit } from './running-limit.ts';
 
@@ -202,6 +202,7 @@ export class ContainerRegistry {
       return this.#foreign(directory, record, owner);
     }
     try {
+      if (ownership.previous !== undefined) await removeTracesOf(ownership.previous.instance).catch(() => {});
       // What the record says may have changed until the claim.
       const record = await containerRecord(directory).read();
       if (record === undefined) {
@@ -239,6 +240,7 @@ export class ContainerRegistry {
     }
     const isUnfinished = (await containerRecord(directory).read()) === undefined && ownership.previous !== undefined;
     if (isUnfinished) await rm(directory, { recursive: true, force: true });
+    if (ownership.previous !== undefined) await removeTracesOf(ownership.previous.instance).catch(() => {});
     await ownership.release().catch(() => {});
     return isUnfinished;
   }

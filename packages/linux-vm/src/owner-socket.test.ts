@@ -1,7 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { runDirectory } from '@zlayer/host';
 import { ConflictError, isZlayerError } from '@zlayer/runtime-core';
 import { describe, expect, it } from 'vitest';
-import { askOwner, type OwnerCalls, OwnerSocket } from './owner-socket.ts';
+import { askOwner, type OwnerCalls, OwnerSocket, removeTracesOf } from './owner-socket.ts';
 
 const container = { service: 'web', replica: 0, instance: 'one' };
 
@@ -49,6 +53,26 @@ describe('what is asked of the owner of a container', () => {
     await socket[Symbol.asyncDispose]();
     expect(await waiting).toMatchObject({ code: 'UNAVAILABLE' });
     await expect(askOwner(owner, 'unpause', [container])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('leaves nothing behind: neither an owner that forgets to close, nor one that was killed', async () => {
+    const module = new URL('owner-socket.ts', import.meta.url).href;
+    const owners = { forgets: randomUUID(), killed: randomUUID() };
+    const start = (owner: string, rest: string): ChildProcess => {
+      const program = `await (await import(${JSON.stringify(module)})).OwnerSocket.listen('${owner}', {}); ${rest}`;
+      return spawn(process.execPath, ['--input-type=module', '--eval', program], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+    };
+    const directory = (owner: string): Promise<string> => runDirectory(`owner ${owner}`);
+    await once(start(owners.forgets, ''), 'close');
+    expect(await readdir(await directory(owners.forgets))).toEqual([]);
+    const killed = start(owners.killed, "console.log('ready'); setInterval(() => {}, 1000);");
+    if (killed.stdout !== null) await once(killed.stdout, 'data');
+    killed.kill('SIGKILL');
+    await once(killed, 'close');
+    expect(await readdir(await directory(owners.killed))).toEqual(['owner.sock']);
+    for (const owner of Object.values(owners)) await removeTracesOf(owner);
   });
 
   it('is given up when its signal says so', async () => {

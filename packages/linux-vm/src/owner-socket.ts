@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { MAX_SOCKET_NAME_BYTES, removeRunDirectory, runDirectory, socketPath } from '@zlayer/host';
 import {
@@ -42,6 +43,23 @@ interface Request {
 /** A JSON object a line. What is thrown is told as `toJSON` of an error has it. */
 type Answer = { value?: unknown } | { error: Parameters<typeof errorFromJSON>[0] };
 
+/** Directories of this process' sockets: a program may end without closing its runtimes. */
+const present = new Set<string>();
+
+function removeAtExit(directory: string): void {
+  if (present.size === 0) process.off('exit', removePresent).once('exit', removePresent);
+  present.add(directory);
+}
+
+function removePresent(): void {
+  for (const directory of present) rmSync(directory, { recursive: true, force: true });
+}
+
+/** Removes what an owner has left that is known to be dead, and that was killed before it could do so itself. */
+export async function removeTracesOf(owner: string): Promise<void> {
+  await removeRunDirectory(await directoryOf(owner));
+}
+
 const directoryOf = (owner: string): Promise<string> => runDirectory(`owner ${owner}`);
 
 /**
@@ -65,6 +83,7 @@ export class OwnerSocket implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject).listen(socketPath(directory, SOCKET), resolve);
     });
+    removeAtExit(directory);
     // It keeps no program alive that has nothing else to do.
     server.unref();
     return socket;
@@ -75,6 +94,7 @@ export class OwnerSocket implements AsyncDisposable {
     for (const client of this.#clients) client.destroy();
     await closed;
     await removeRunDirectory(this.#directory);
+    present.delete(this.#directory);
   }
 
   #serve(client: Socket, calls: OwnerCalls): void {

@@ -1,8 +1,10 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { connectSupervisor, dataDirectory, diskUsage, findOrphans, type Orphan, removeOrphan } from '@zlayer/host';
+import { connectSupervisor, dataDirectory, findOrphans, type Orphan, removeOrphan } from '@zlayer/host';
+import { defaultCacheDir } from '@zlayer/vzagent';
 import { type Cli, say } from '../cli.ts';
 import type { CommonOptions } from '../common-options.ts';
+import { type DiskUse, diskUse } from '../disk-use.ts';
 import { formatBytes } from '../format/bytes.ts';
 import { formatJson } from '../format/json.ts';
 import { availabilities } from '../runtimes.ts';
@@ -34,7 +36,7 @@ export function doctorCommand(cli: Cli) {
     const facts = {
       version: packageVersion,
       dataDirectory: directory,
-      bytes: await diskUsage(directory),
+      disk: await diskUse(directory, defaultCacheDir(cli.env)),
       supervisor,
       runtimes,
       orphans,
@@ -45,7 +47,8 @@ export function doctorCommand(cli: Cli) {
       return code;
     }
     say(cli, `zlayer          ${packageVersion}, Node ${process.versions.node}, ${process.platform}/${process.arch}`);
-    say(cli, `data directory  ${directory} (${formatBytes(facts.bytes)})`);
+    say(cli, `data directory  ${directory} (${formatBytes(facts.disk.total)})`);
+    for (const line of describeUse(facts.disk)) say(cli, `${''.padEnd(16)}${line}`);
     say(
       cli,
       `supervisor      ${supervisor ? `process ${supervisor.pid}, version ${supervisor.version}` : 'not running'}`,
@@ -72,6 +75,15 @@ async function hasRecord(directory: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+function describeUse({ images, roots, containers, logs, volumes, cache }: DiskUse): string[] {
+  return [
+    `images ${formatBytes(images)}, unpacked ${formatBytes(roots)}`,
+    `containers ${formatBytes(containers)}, of which logs ${formatBytes(logs)}`,
+    ...volumes.map(({ name, bytes, capacity }) => `volume ${name} ${formatBytes(bytes)} of ${formatBytes(capacity)}`),
+    `beside it, guest kernels ${formatBytes(cache)}`,
+  ];
 }
 
 function describe(orphan: Orphan): string {
