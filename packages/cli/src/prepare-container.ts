@@ -10,9 +10,9 @@ import {
 } from '@zlayer/runtime-core';
 import type { Cli } from './cli.ts';
 import type { CommonOptions } from './common-options.ts';
-import { PullDisplay } from './pull-display.ts';
 import { idOfName } from './resolve-container.ts';
 import { pullPolicyOf, type SpecOptions, specOf } from './spec-options.ts';
+import { TransferDisplay } from './transfer-display.ts';
 
 export type ContainerOptions = SpecOptions & CommonOptions;
 
@@ -44,7 +44,7 @@ export async function prepareContainer(
     options.name === undefined
       ? { service: `run-${randomBytes(6).toString('hex')}`, replica: 0 }
       : idOfName(options.name);
-  using display = new PullDisplay(spec.image, options.quiet || options.json ? undefined : cli.stderr);
+  using display = new TransferDisplay(`Pulling ${spec.image}`, options.quiet || options.json ? undefined : cli.stderr);
   const { reference } = await images.pullImage(spec.image, {
     policy: pullPolicyOf(options.pull),
     platform: platform === undefined ? undefined : parsePlatform(platform),

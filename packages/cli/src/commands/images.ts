@@ -11,7 +11,7 @@ import { formatBytes } from '../format/bytes.ts';
 import { formatJson } from '../format/json.ts';
 import { formatTable } from '../format/table.ts';
 import { forwardSignals } from '../forward-signals.ts';
-import { PullDisplay } from '../pull-display.ts';
+import { TransferDisplay } from '../transfer-display.ts';
 import { action, newCommand } from './command.ts';
 
 type PullOptions = CommonOptions & { platform?: string; policy: (typeof PULL_POLICIES)[number]; quiet?: boolean };
@@ -25,7 +25,7 @@ export function pullCommand(cli: Cli) {
     const { platform, policy, quiet, json } = options;
     await using runtime = await cli.local(options);
     using signals = forwardSignals(async () => {});
-    using display = new PullDisplay(image, quiet || json ? undefined : cli.stderr);
+    using display = new TransferDisplay(`Pulling ${image}`, quiet || json ? undefined : cli.stderr);
     const pulled = await runtime.pullImage(image, {
       policy,
       platform: platform === undefined ? undefined : parsePlatform(platform),
@@ -45,7 +45,9 @@ export function pushCommand(cli: Cli) {
   return action(cli, withRegistryOptions(command), async (image: string, options: PullOptions) => {
     await using runtime = await cli.local(options);
     using signals = forwardSignals(async () => {});
-    await runtime.pushImage(image, { signal: signals.signal });
+    using display = new TransferDisplay(`Pushing ${image}`, options.quiet || options.json ? undefined : cli.stderr);
+    await runtime.pushImage(image, { onProgress: display.show.bind(display), signal: signals.signal });
+    display[Symbol.dispose]();
     say(cli, options.json ? formatJson({ pushed: image }) : image);
   });
 }

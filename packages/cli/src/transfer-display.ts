@@ -13,26 +13,27 @@ export interface DisplayTarget {
 const REDRAW_MS = 80;
 
 /**
- * Shows a pull: on a terminal one line for each layer, drawn again as it grows; elsewhere one plain line for each layer
- * that has arrived. What is in the store already is not mentioned.
+ * Shows a pull or a push: on a terminal one line for each layer, drawn again as it grows; elsewhere one plain line for each
+ * layer that has arrived. What is there already is not mentioned.
  */
-export class PullDisplay implements Disposable {
-  readonly #image: string;
+export class TransferDisplay implements Disposable {
+  readonly #title: string;
   readonly #target: DisplayTarget | undefined;
   readonly #blobs = new Map<string, BlobProgress>();
   #drawnLines = 0;
   #drawnAt = 0;
   #announced = false;
 
-  constructor(image: string, target: DisplayTarget | undefined) {
-    this.#image = image;
+  /** `title` is said when there is something to show. Without a target nothing is. */
+  constructor(title: string, target: DisplayTarget | undefined) {
+    this.#title = title;
     this.#target = target;
   }
 
   show(progress: PullProgress): void {
     if (!this.#target || progress.type !== 'blob' || progress.state === 'exists' || progress.state === 'waiting')
       return;
-    if (!this.#announced) this.#target.write(`Pulling ${this.#image}\n`);
+    if (!this.#announced) this.#target.write(`${this.#title}\n`);
     this.#announced = true;
     this.#blobs.set(progress.digest, progress);
     if (this.#target.isTTY) this.#draw(false);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatBytes } from './format/bytes.ts';
-import { PullDisplay } from './pull-display.ts';
+import { TransferDisplay } from './transfer-display.ts';
 
 const digest = `sha256:${'ab'.repeat(32)}`;
 
@@ -16,10 +16,10 @@ class Target {
   }
 }
 
-describe('PullDisplay', () => {
+describe('TransferDisplay', () => {
   it('writes one plain line for each layer where there is no terminal', () => {
     const target = new Target(false);
-    using display = new PullDisplay('alpine', target);
+    using display = new TransferDisplay('Pulling alpine', target);
     for (const bytes of [0, 1024, 2048])
       display.show({ type: 'blob', digest, state: 'downloading', bytes, total: 2048 });
     display.show({ type: 'blob', digest, state: 'done', bytes: 2048, total: 2048 });
@@ -28,7 +28,7 @@ describe('PullDisplay', () => {
 
   it('draws the lines again in place on a terminal, and ends on the final state', () => {
     const target = new Target(true);
-    const display = new PullDisplay('alpine', target);
+    const display = new TransferDisplay('Pulling alpine', target);
     display.show({ type: 'blob', digest, state: 'downloading', bytes: 1024, total: 2048 });
     display.show({ type: 'blob', digest, state: 'done', bytes: 2048, total: 2048 });
     display[Symbol.dispose]();
@@ -38,12 +38,12 @@ describe('PullDisplay', () => {
 
   it('says nothing when everything is there already, or when it is to be quiet', () => {
     const target = new Target(false);
-    const display = new PullDisplay('alpine', target);
+    const display = new TransferDisplay('Pulling alpine', target);
     display.show({ type: 'resolved', digest, total: 1 });
     display.show({ type: 'blob', digest, state: 'exists', bytes: 1, total: 1 });
     display[Symbol.dispose]();
     expect(target.text).toBe('');
-    const quiet = new PullDisplay('alpine', undefined);
+    const quiet = new TransferDisplay('Pulling alpine', undefined);
     quiet.show({ type: 'blob', digest, state: 'done', bytes: 1, total: 1 });
     quiet[Symbol.dispose]();
   });
