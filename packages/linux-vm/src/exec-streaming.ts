@@ -77,6 +77,8 @@ export class StreamingExec implements ExecProcess {
     try {
       for await (const { stream, data } of this.#process.output) await this.#channels[stream].push({ stream, data });
       const result = exitResult(await this.#process.exited);
+      // The end that an abort has brought about may be told before the connection is closed.
+      this.#terms.signal?.throwIfAborted();
       this.#hasEnded = true;
       stdout.end();
       stderr.end();
