@@ -24,6 +24,7 @@ enum {
   MOST_CALLS = 16 * 1024,
   DESCRIPTORS_PER_CALL = 2,
   OTHER_DESCRIPTORS = 32,
+  ASK_MS = 30 * 1000, /* how long a caller may take to say what it wants */
   REDIAL_MS = 5, /* the device's backlog is full, or there are too few descriptors */
 };
 
@@ -39,6 +40,7 @@ struct call {
   int caller; /* -1: gone, and only the device's answer is waited for */
   int device; /* -1: not connected yet */
   bool caller_gone, device_gone; /* for both directions */
+  int64_t ask_until;
   char request[MAX_REQUEST_BYTES];
   size_t request_length;
   struct flow to_device, to_caller;
@@ -50,7 +52,7 @@ static struct {
   struct call *calls;
   struct pollfd *slots; /* the listener's, then two for each call */
   size_t count, capacity, most;
-  bool rests; /* the system has no descriptor for another caller at the moment */
+  bool rests; /* the system has no descriptor, or no memory, for another caller at the moment */
 } door;
 
 static int fail(const char *what) {
@@ -93,27 +95,41 @@ static bool make_room(void) {
   return true;
 }
 
-static void close_caller(struct call *call) {
-  if (call->caller >= 0) close(call->caller);
+/*
+ * Closing with something unread is told to the other side as an error, and the device (0.3.0) does not pass that on: its
+ * guest would hold the connection, and whatever serves it, for ever. An end it passes on.
+ */
+static void hang_up(int descriptor) {
+  char unread[16 * 1024];
+  shutdown(descriptor, SHUT_RD); /* so that nothing comes between the last read and the close */
+  while (read(descriptor, unread, sizeof unread) > 0) continue;
+  close(descriptor);
+}
+
+static void hang_up_on_caller(struct call *call) {
+  if (call->caller >= 0) hang_up(call->caller);
   call->caller = -1;
 }
 
 static void end_call(struct call *call) {
-  close_caller(call);
-  if (call->device >= 0) close(call->device);
+  hang_up_on_caller(call);
+  if (call->device >= 0) hang_up(call->device);
   flow_free(&call->to_device);
   flow_free(&call->to_caller);
 }
 
+/* Those for whom there is no place are told at once, by hanging up. */
 static void take_callers(void) {
-  while (door.count < door.most && make_room()) {
+  for (int i = 0; i < BACKLOG; i++) {
+    door.rests = !make_room();
+    if (door.rests) return;
     int caller = accept(door.listener, NULL, NULL);
     door.rests = caller < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
     if (caller < 0) return;
-    if (set_private(caller)) {
-      door.calls[door.count++] = (struct call){.caller = caller, .device = -1};
+    if (door.count < door.most && set_private(caller)) {
+      door.calls[door.count++] = (struct call){.caller = caller, .device = -1, .ask_until = now_ms() + ASK_MS};
     } else {
-      close(caller);
+      hang_up(caller);
     }
   }
 }
@@ -156,16 +172,11 @@ static bool dial(struct call *call) {
 
 /* False: the call is over. */
 static bool wait_for_answer(struct call *call, short caller, short device) {
-  if ((caller & (POLLHUP | POLLERR)) != 0) close_caller(call);
+  if ((caller & (POLLHUP | POLLERR)) != 0) hang_up_on_caller(call);
   if (device == 0) return true;
   /* The answer, or the end without one: the device has done its part either way. */
   call->stage = JOINED;
-  if (call->caller >= 0) return true;
-  /* Closing with something unread would be told to the device as an error. */
-  char answer[MAX_REQUEST_BYTES];
-  ssize_t ignored = read(call->device, answer, sizeof answer);
-  (void)ignored;
-  return false;
+  return call->caller >= 0;
 }
 
 /* False: the call is over. */
@@ -174,6 +185,8 @@ static bool join(struct call *call, short caller, short device) {
   if ((device & (POLLHUP | POLLERR)) != 0) call->device_gone = true;
   /* A side that takes nothing any more is read to its end nevertheless. */
   if (!call->caller_gone && !flow_move(&call->to_caller, call->device, call->caller)) call->caller_gone = true;
+  /* A guest that waits for its output to be taken may not read what its caller has left it. */
+  if (call->caller_gone) flow_drop(&call->to_caller, call->device);
   if (!call->device_gone && !flow_move(&call->to_device, call->caller, call->device)) call->device_gone = true;
   if (call->caller_gone && call->device_gone) return false;
   if (call->caller_gone) return !call->to_device.passed_on;
@@ -185,7 +198,7 @@ static bool join(struct call *call, short caller, short device) {
 static bool advance(struct call *call, short caller, short device) {
   switch (call->stage) {
     case ASKED:
-      if (caller == 0) return true;
+      if (caller == 0) return now_ms() < call->ask_until;
       if (!take_request(call)) return false;
       return call->stage != DIALING || dial(call);
     case DIALING: return (caller & (POLLHUP | POLLERR)) == 0 && dial(call);
@@ -205,25 +218,32 @@ static struct pollfd slot(int descriptor, bool gone, short events) {
 static void fill_slots(const struct call *call, struct pollfd slots[2]) {
   bool is_joined = call->stage == JOINED;
   bool asks_caller = call->stage == ASKED || (is_joined && !call->device_gone && flow_reads(&call->to_device));
-  bool asks_device = call->stage == WAITING || (is_joined && !call->caller_gone && flow_reads(&call->to_caller));
+  bool asks_device = call->stage == WAITING || (is_joined && flow_reads(&call->to_caller));
   bool fills_caller = is_joined && !call->caller_gone && flow_writes(&call->to_caller);
   bool fills_device = is_joined && !call->device_gone && flow_writes(&call->to_device);
   slots[0] = slot(call->caller, call->caller_gone, wanted(asks_caller, fills_caller));
   slots[1] = slot(call->device, call->device_gone, wanted(asks_device, fills_device));
 }
 
+/* How long to wait at most for something to happen with a call, in milliseconds; -1: for ever. */
+static int patience(const struct call *call) {
+  if (call->stage == DIALING) return REDIAL_MS;
+  if (call->stage != ASKED) return -1;
+  int64_t left = call->ask_until - now_ms();
+  return left < 0 ? 0 : (int)left;
+}
+
 /* Waits for something to happen; returns how many calls there were then. */
 static size_t wait_for_events(void) {
-  bool redials = door.rests;
+  int wait = door.rests ? REDIAL_MS : -1;
   size_t polled = door.count;
-  bool accepts = door.count < door.most && !door.rests;
-  door.slots[0] = (struct pollfd){.fd = accepts ? door.listener : -1, .events = POLLIN};
+  door.slots[0] = (struct pollfd){.fd = door.rests ? -1 : door.listener, .events = POLLIN};
   for (size_t i = 0; i < polled; i++) {
     fill_slots(&door.calls[i], &door.slots[1 + 2 * i]);
-    redials = redials || door.calls[i].stage == DIALING;
+    int most = patience(&door.calls[i]);
+    if (most >= 0 && (wait < 0 || most < wait)) wait = most;
   }
-  if (poll(door.slots, (nfds_t)(1 + 2 * polled), redials ? REDIAL_MS : -1) >= 0) return polled;
-  return 0;
+  return poll(door.slots, (nfds_t)(1 + 2 * polled), wait) >= 0 ? polled : 0;
 }
 
 static void serve_calls(size_t polled) {

@@ -70,6 +70,13 @@ bool flow_move(struct flow *flow, int from, int to) {
   return true;
 }
 
+void flow_drop(struct flow *flow, int from) {
+  flow_free(flow);
+  if (flow->ended) return;
+  ssize_t got = read(from, block, sizeof block);
+  flow->ended = got == 0 || (got < 0 && !is_for_later());
+}
+
 void flow_free(struct flow *flow) {
   free(flow->left);
   flow->left = NULL;

@@ -17,6 +17,8 @@ bool flow_reads(const struct flow *flow);
 bool flow_writes(const struct flow *flow);
 /* Moves what can be moved without waiting. False: the target takes nothing any more, or there is no memory. */
 bool flow_move(struct flow *flow, int from, int to);
+/* For a target that takes nothing any more: reads what can be read without waiting, so that the sender goes on. */
+void flow_drop(struct flow *flow, int from);
 void flow_free(struct flow *flow);
 
 #endif

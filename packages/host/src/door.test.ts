@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,12 +38,21 @@ describe('the door before a vsock device', { timeout: 60_000 }, () => {
     device.listen(devicePath());
     await once(device, 'listening');
     said = '';
-    door = spawn(sanitizedHost(), ['--door', path(), devicePath()]);
+    await open([sanitizedHost(), '--door', path(), devicePath()]);
+  });
+  /** The socket is there a moment before it can be called. */
+  const isServed = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(path(), () => resolve(true));
+      socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
+    });
+  const open = async ([program = '', ...rest]: readonly string[]): Promise<void> => {
+    door = spawn(program, rest);
     door.stderr?.on('data', (data) => {
       said += data;
     });
-    while (!existsSync(path()) && door.exitCode === null) await delay(5);
-  });
+    while (door.exitCode === null && !(await isServed())) await delay(5);
+  };
   afterEach(async () => {
     const alive = door.exitCode === null;
     door.kill('SIGTERM');
@@ -121,6 +130,68 @@ describe('the door before a vsock device', { timeout: 60_000 }, () => {
     await once(second, 'close');
     expect(bytes).toBe(1_000_000);
     await expect.poll(() => ends.sort()).toEqual(['CONNECT 1: 500000', 'CONNECT 2: 0']);
+  });
+
+  it('tells the device an end, not an error, when a caller goes before it has read all', async () => {
+    // A device that gets an error tells its guest nothing, which then sends for ever.
+    const faults: (string | undefined)[] = [];
+    const gone: Promise<unknown>[] = [];
+    onCall = (socket) => {
+      socket.on('error', (error: NodeJS.ErrnoException) => faults.push(error.code));
+      gone.push(new Promise((resolve) => socket.once('close', resolve)));
+      socket.write('OK 1\n');
+      socket.resume().end(Buffer.alloc(16_000_000));
+    };
+    for (let i = 0; i < 20; i += 1) {
+      const socket = await connectVsock(path(), 1);
+      socket.pause();
+      await delay(10);
+      socket.destroy();
+    }
+    await Promise.all(gone);
+    expect(faults).not.toContain('ECONNRESET');
+  });
+
+  it('takes what a device sends when nobody reads it any more, or it would not take what the caller has left', async () => {
+    const heard = Promise.withResolvers<number>();
+    onCall = (socket) => {
+      let bytes = 0;
+      socket.on('data', (data) => {
+        bytes += data.length;
+      });
+      socket.once('end', () => heard.resolve(bytes));
+      socket.pause();
+      // It reads only when all of this has gone.
+      socket.write('OK 1\n');
+      socket.write(Buffer.alloc(4_000_000), () => socket.resume());
+    };
+    const socket = await connectVsock(path(), 1);
+    // More than the device's socket holds unread, less than all that lies between holds.
+    await new Promise<void>((resolve) => socket.write(Buffer.alloc(400_000), () => resolve()));
+    socket.destroy();
+    expect(await heard.promise).toBe(400_000);
+  });
+
+  it('refuses callers for whom there is no place, and has one when another has gone', async () => {
+    door.kill('SIGTERM');
+    await once(door, 'close');
+    rmSync(path());
+    // Each call takes two descriptors, and some are spared.
+    await open(['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', sanitizedHost(), '--door', path(), devicePath()]);
+    onCall = (socket) => socket.pipe(socket).write('OK 1\n');
+    const sockets: Socket[] = [];
+    for (let i = 0; i < 16; i += 1) sockets.push(await connectVsock(path(), 1));
+    for (let i = 0; i < 50; i += 1) await expect(connectVsock(path(), 1)).rejects.toMatchObject({ code: 'NETWORK' });
+    sockets.pop()?.destroy();
+    await expect
+      .poll(() =>
+        connectVsock(path(), 1).then(
+          (socket) => sockets.push(socket),
+          () => 0,
+        ),
+      )
+      .toBe(16);
+    for (const socket of sockets) socket.destroy();
   });
 
   it('makes the sender wait for a receiver that does not read, and holds little of it', async () => {
