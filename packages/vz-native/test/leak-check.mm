@@ -67,10 +67,24 @@ static void runOne(const char *kernel, int console, int round) {
   answer([&](vz::Done done) { machine.close([done] { done(std::nullopt); }); });
 }
 
-static bool nothingLeft(int before) {
+static bool noMachineLeft() {
   int status;
   while (waitpid(-1, &status, WNOHANG) > 0) continue;
-  return VZDoubleLiveObjects() == 0 && descriptors() == before && waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD;
+  return VZDoubleLiveObjects() == 0 && waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD;
+}
+
+static bool nothingLeft(int before) { return noMachineLeft() && descriptors() <= before; }
+
+/* What stays open when the last machine is gone. Queues close descriptors a moment later, so it has to hold a while. */
+static int settledDescriptors() {
+  int count = descriptors();
+  for (int same = 0, waited = 0; same < 10 && waited < 200; waited++) {
+    usleep(50'000);
+    int now = descriptors();
+    same = now == count && noMachineLeft() ? same + 1 : 0;
+    count = now;
+  }
+  return count;
 }
 
 int main(int count, char **arguments) {
@@ -78,8 +92,7 @@ int main(int count, char **arguments) {
   int console = open("/dev/null", O_WRONLY | O_CLOEXEC);
   int rounds = atoi(arguments[2]);
   runOne(arguments[1], console, 0); /* what the libraries keep for ever comes now */
-  for (int i = 0; i < 100 && !nothingLeft(descriptors()); i++) usleep(50'000);
-  int before = descriptors();
+  int before = settledDescriptors();
   for (int round = 1; round < rounds; round++) {
     @autoreleasepool {
       runOne(arguments[1], console, round);
