@@ -12,7 +12,8 @@ import {
   importArchive,
   isDigest,
   OciError,
-  pullImage,
+  pullAndUnpack,
+  pullToErofs,
   pushImage,
   type StoredImage,
   unpackImage,
@@ -56,12 +57,16 @@ export class ImageLibrary {
     const { auth: credentials, onProgress, policy, source, platform, rootfs = 'erofs', signal } = options;
     const { insecureRegistries } = this.#options;
     const store = await this.#open();
-    const image = await pullImage(reference, {
-      ...{ store, platform, policy, source, signal, credentials, insecureRegistries },
-      onProgress,
+    let isUnpacking = false;
+    // Layers are laid out while they arrive.
+    const { image } = await (rootfs === 'erofs' ? pullToErofs : pullAndUnpack)(reference, {
+      ...{ store, platform, policy, source, signal, credentials, insecureRegistries, directory: this.#unpacked },
+      onProgress: (progress) => {
+        if (progress.type !== 'layer') return onProgress?.(progress);
+        if (!isUnpacking) onProgress?.({ type: 'unpacking', digest: progress.digest });
+        isUnpacking = true;
+      },
     });
-    onProgress?.({ type: 'unpacking', digest: image.digest });
-    await (rootfs === 'erofs' ? this.rootImage(image, { signal }) : this.rootDirectory(image, { signal }));
     return image;
   }
 

@@ -12,7 +12,7 @@ import { inParallel } from './in-parallel.ts';
 import type { Descriptor } from './manifest.ts';
 import { formatPlatform, type Platform, platformRank } from './platform.ts';
 import type { PullProgress } from './progress.ts';
-import type { BlobOrigin } from './receive-blob.ts';
+import type { BlobOrigin, ReceiveOptions } from './receive-blob.ts';
 import { describeImage, type StoredImage } from './stored-image.ts';
 
 export interface CopyOptions {
@@ -101,15 +101,20 @@ async function copyOnce(source: ImageSource, options: CopyOptions, doubts: Doubt
   });
 
   const layers = distinct(chosen.manifest.layers).map((layer) => new ArrivingLayer(layer, store));
-  await using _lease = await store.lease([image.digest, image.manifest.config.digest, ...layers.map(digestOf)], signal);
+  const digests = [image.digest, image.manifest.config.digest, ...layers.map(digestOf)];
+  await using _lease = await store.lease(digests, signal);
+  // What nobody can be asked for again is synced at once.
+  const paths = source.kind === 'registry' ? digests.map((digest) => store.blobPath(digest)) : [];
+  await using unsynced = paths.length === 0 ? undefined : await store.writeBehind(paths, signal);
+  const isUnsynced = unsynced?.mustSync === false;
   const work = [
-    (both: AbortSignal) => copyLayers(source, layers, options, doubts, both),
+    (both: AbortSignal) => copyLayers(source, layers, { ...options, isUnsynced }, doubts, both),
     async (both: AbortSignal) => await options.readLayers?.(image, opener(layers, store), both),
   ];
   await inParallel(work, work.length, signal, (run, both) => run(both));
   // Config and manifest come last: a manifest in the store has its layers there as well.
-  await writeDocument(store, chosen.manifest.config, config, signal);
-  await writeDocument(store, chosen.descriptor, chosen.bytes, signal);
+  await writeDocument(store, chosen.manifest.config, config, { signal, isUnsynced });
+  await writeDocument(store, chosen.descriptor, chosen.bytes, { signal, isUnsynced });
   await store.record(record, signal);
   return image;
 }
@@ -137,7 +142,7 @@ function opener(layers: readonly ArrivingLayer[], store: ImageStore): OpenLayer 
 async function copyLayers(
   source: ImageSource,
   layers: readonly ArrivingLayer[],
-  options: CopyOptions,
+  options: CopyOptions & ReceiveOptions,
   doubts: Doubts,
   signal: AbortSignal,
 ): Promise<void> {
@@ -158,7 +163,7 @@ async function copyLayers(
 async function copyLayer(
   source: ImageSource,
   { descriptor, blob }: ArrivingLayer,
-  { store, tiers = [], onProgress }: CopyOptions,
+  { store, tiers = [], onProgress, isUnsynced }: CopyOptions & ReceiveOptions,
   doubts: Doubts,
   signal: AbortSignal,
 ): Promise<void> {
@@ -168,6 +173,7 @@ async function copyLayer(
   const report = (state: 'downloading' | 'exists' | 'done', bytes: number) =>
     onProgress?.({ type: 'blob', digest, bytes, total, rate: state === 'exists' ? 0 : rate.of(bytes), state });
   if (await store.hasBlob(descriptor)) {
+    if (isUnsynced !== true) await store.syncBlob(digest);
     blob.complete(total);
     report('exists', total);
     return;
@@ -182,7 +188,7 @@ async function copyLayer(
   report('downloading', 0);
   const arrive = async (open: BlobOrigin) => {
     let bytes = 0;
-    for await (const chunk of store.receiveBlob(descriptor, open, signal)) {
+    for await (const chunk of store.receiveBlob(descriptor, open, { signal, isUnsynced })) {
       bytes += chunk.length;
       blob.arrived(bytes);
       report('downloading', bytes);
@@ -265,9 +271,10 @@ async function writeDocument(
   store: ImageStore,
   descriptor: Descriptor,
   bytes: Uint8Array,
-  signal: AbortSignal,
+  options: ReceiveOptions,
 ): Promise<void> {
-  if (!(await store.hasBlob(descriptor))) await store.writeBlob(descriptor, [bytes], { signal });
+  if (!(await store.hasBlob(descriptor))) await store.writeBlob(descriptor, [bytes], options);
+  else if (options.isUnsynced !== true) await store.syncBlob(descriptor.digest);
 }
 
 /** The config has the last word: an index, or nobody, may have said something else. */

@@ -62,7 +62,8 @@ export async function flattenToErofs(
     return found === undefined ? undefined : { digest, path: target, size: found, existed: true };
   };
   const build = async (staged: string): Promise<ErofsImageFile> => {
-    const bytes = await writeErofs(image, open, staged, { limits, signal, onProgress });
+    await using unsynced = await store.writeBehind([target], signal);
+    const bytes = await writeErofs(image, open, staged, { limits, signal, onProgress, sync: unsynced.mustSync });
     await rename(staged, target);
     return { digest, path: target, size: bytes, existed: false };
   };
@@ -86,9 +87,9 @@ export async function writeErofs(
   image: StoredImage,
   open: OpenLayer,
   path: string,
-  options: FlattenOptions,
+  { sync, ...options }: FlattenOptions & { sync: boolean },
 ): Promise<number> {
-  await using writer = await ErofsWriter.create(path, { signal: options.signal });
+  await using writer = await ErofsWriter.create(path, { signal: options.signal, sync });
   const contents = new ErofsContents(writer);
   const tree = await flattenLayers(image, open, contents, options);
   return (await writer.finish(contents.nodes(tree))).bytes;

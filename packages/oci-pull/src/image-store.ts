@@ -1,22 +1,23 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type Digest, digestOf, splitDigest } from './digest.ts';
+import { dirname, join, relative, sep } from 'node:path';
+import { type Digest, digestOf, isDigest, splitDigest } from './digest.ts';
 import { messageOf, OciError, systemErrorCode } from './errors.ts';
-import { takeLease } from './leases.ts';
+import { hashFile } from './hash-file.ts';
+import { storeLock, takeLease } from './leases.ts';
 import { withLockFile } from './lock-file.ts';
 import type { Descriptor } from './manifest.ts';
 import { type Pin, readPins, removePin, writePin } from './pins.ts';
 import { type Platform, platformRank } from './platform.ts';
-import { type BlobOrigin, receiveBlob, SourceFailure } from './receive-blob.ts';
+import { type BlobOrigin, type ReceiveOptions, receiveBlob, SourceFailure } from './receive-blob.ts';
 import { formatReference, type ImageReference, type ParseReferenceOptions, parseReference } from './reference.ts';
 import { removeTree } from './remove-tree.ts';
 import { abandonedStagingPaths, syncDirectory } from './staging.ts';
 import { type ImageRecord, StoreIndex } from './store-index.ts';
 import type { StoredImage } from './stored-image.ts';
+import { type UnsyncedFiles, WriteBehind } from './write-behind.ts';
 
-export interface WriteBlobOptions {
-  signal?: AbortSignal | undefined;
+export interface WriteBlobOptions extends ReceiveOptions {
   /** Called with the bytes written so far. */
   onBytes?: ((bytes: number) => void) | undefined;
 }
@@ -30,19 +31,26 @@ export interface WriteBlobOptions {
 export class ImageStore {
   readonly directory: string;
   readonly #index: StoreIndex;
+  readonly #writeBehind: WriteBehind;
 
   private constructor(directory: string) {
     this.directory = directory;
     this.#index = new StoreIndex(directory);
+    const isSound = (path: string) => isBlobSound(directory, path);
+    this.#writeBehind = new WriteBehind({ directory, lock: storeLock(directory), isSound });
   }
 
-  /** Opens the store in a directory, making it if need be, and removes what crashed processes left unfinished. */
+  /**
+   * Opens the store in a directory, making it if need be, and removes what crashed processes left unfinished, and what a
+   * power cut damaged.
+   */
   static async open(directory: string): Promise<ImageStore> {
     const store = new ImageStore(directory);
     try {
       await mkdir(join(directory, 'blobs', 'sha256'), { recursive: true });
       await store.#index.prepare();
       for (const path of await abandonedStagingPaths(store.#stagingDirectory)) await removeTree(path);
+      await store.#writeBehind.settle();
     } catch (cause) {
       throw storeError(directory, cause);
     }
@@ -89,6 +97,26 @@ export class ImageStore {
     return await this.#disk(readPins(this.directory));
   }
 
+  /**
+   * Notes blobs and other files of the store that will be written without being synced one by one, until it is disposed
+   * of. After a power cut, what they name is looked at when the store is opened, and removed if it is damaged.
+   */
+  async writeBehind(paths: readonly string[], signal?: AbortSignal): Promise<UnsyncedFiles> {
+    const relatives = paths.map((path) => relative(this.directory, path));
+    return await this.#disk(this.#writeBehind.begin(relatives, signal));
+  }
+
+  /** Makes a blob that is there survive a power cut, also if its writer left that to the system. */
+  async syncBlob(digest: Digest): Promise<void> {
+    const path = this.blobPath(digest);
+    const sync = async () => {
+      await using file = await open(path, 'r');
+      await file.sync();
+      await syncDirectory(dirname(path));
+    };
+    await this.#disk(sync());
+  }
+
   /** Tells whether a blob is there with its full length. Blobs were verified when they were written. */
   async hasBlob(descriptor: Pick<Descriptor, 'digest' | 'size'>): Promise<boolean> {
     try {
@@ -109,10 +137,10 @@ export class ImageStore {
   async writeBlob(
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { signal, onBytes }: WriteBlobOptions = {},
+    { onBytes, ...options }: WriteBlobOptions = {},
   ): Promise<void> {
     let bytes = 0;
-    for await (const chunk of this.receiveBlob(descriptor, async () => ({ start: 0, content }), signal)) {
+    for await (const chunk of this.receiveBlob(descriptor, async () => ({ start: 0, content }), options)) {
       bytes += chunk.length;
       onBytes?.(bytes);
     }
@@ -125,13 +153,13 @@ export class ImageStore {
   async *receiveBlob(
     descriptor: Pick<Descriptor, 'digest' | 'size'>,
     origin: BlobOrigin,
-    signal?: AbortSignal,
+    options: ReceiveOptions = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const place = { target: this.blobPath(descriptor.digest), partial: this.#partialDirectory };
     try {
-      yield* receiveBlob(descriptor, place, origin, signal);
+      yield* receiveBlob(descriptor, place, origin, options);
     } catch (error) {
-      signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       if (error instanceof SourceFailure) throw error.cause;
       throw systemErrorCode(error) === undefined ? error : storeError(this.directory, error);
     }
@@ -253,6 +281,13 @@ export class ImageStore {
       throw storeError(this.directory, cause);
     }
   }
+}
+
+/** What is made of blobs counts as damaged: making it anew is as fast as comparing it. */
+async function isBlobSound(directory: string, path: string): Promise<boolean> {
+  const [folder, algorithm, hex] = relative(directory, path).split(sep);
+  const digest = `${algorithm}:${hex}`;
+  return folder === 'blobs' && isDigest(digest) && (await hashFile(path, digest, undefined))?.digest === digest;
 }
 
 function storeError(directory: string, cause: unknown): OciError {

@@ -35,9 +35,12 @@ test('only one action runs at a time, and the lock is gone after it, also when i
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('the lock of a process that died is taken over by exactly one at a time', async () => {
-  const { pid } = spawnSync('true');
-  writeFileSync(lock, `${pid}-unknown ${nonce}`);
+test.each([
+  ['of a process that died', `${spawnSync('true').pid}-unknown ${nonce}`],
+  ['that a power cut left empty', ''],
+  ['that a power cut left as zeros', '\0'.repeat(60)],
+])('the lock %s is taken over by exactly one at a time', async (_, content) => {
+  writeFileSync(lock, content);
   let running = 0;
   let most = 0;
   const action = async () => {

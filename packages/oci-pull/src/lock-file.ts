@@ -6,6 +6,8 @@ import { pause } from './pause.ts';
 import { isGone, ownIdentity } from './process-identity.ts';
 import { listDirectory } from './staging.ts';
 
+/** An identity and a nonce. Anything else was left by a power cut: in the same boot a lock has its content from the first. */
+const holderPattern = /^\S+ ([0-9a-f-]{36})$/;
 const draftName = /\.(lock|break)\.[0-9a-f-]{36}$/;
 
 /** Milliseconds between two looks at a lock that another holds: short at first, then longer. */
@@ -28,7 +30,7 @@ export async function takeLockFile(path: string, signal?: AbortSignal): Promise<
   for (let patience = firstLook; !(await take(path, mine)); patience = Math.min(patience * 1.2, laterLooks)) {
     signal?.throwIfAborted();
     const holder = await readLock(path);
-    if (holder !== undefined && isGone(holder.split(' ', 1)[0] ?? '')) await breakLock(path, holder);
+    if (holder !== undefined && hasGone(holder)) await breakLock(path, holder);
     else await pause(patience * (0.5 + Math.random()), signal);
   }
   return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
@@ -39,7 +41,9 @@ export async function removeAbandonedDrafts(directory: string): Promise<void> {
   for (const name of await listDirectory(directory)) {
     const path = join(directory, name);
     if (!draftName.test(name)) continue;
-    if (isGone(((await readLock(path)) ?? '').split(' ', 1)[0] ?? '')) await rm(path, { force: true });
+    const holder = await readLock(path);
+    // One without content may be about to get it.
+    if (holder !== undefined && holder !== '' && hasGone(holder)) await rm(path, { force: true });
   }
 }
 
@@ -63,11 +67,14 @@ async function take(path: string, mine: string): Promise<boolean> {
  * So a dead holder's lock is removed only under a lock made for that one holder, and only if it is still that holder's.
  */
 async function breakLock(path: string, holder: string): Promise<void> {
-  const nonce = holder.split(' ')[1] ?? '';
-  if (!/^[0-9a-f-]{36}$/.test(nonce)) return;
+  const nonce = holderPattern.exec(holder)?.[1] ?? 'damaged';
   await withLockFile(`${path}.${nonce}.break`, async () => {
     if ((await readLock(path)) === holder) await rm(path, { force: true });
   });
+}
+
+function hasGone(holder: string): boolean {
+  return !holderPattern.test(holder) || isGone(holder.split(' ', 1)[0] ?? '');
 }
 
 async function readLock(path: string): Promise<string | undefined> {

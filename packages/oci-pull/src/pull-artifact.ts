@@ -78,7 +78,7 @@ async function copyArtifact(
     const open = (offset: number) => source.openBlob(blob, { offset, signal: either });
     const arrive = async () => {
       let arrived = 0;
-      for await (const chunk of store.receiveBlob(blob, open, either)) {
+      for await (const chunk of store.receiveBlob(blob, open, { signal: either })) {
         arrived += chunk.length;
         report('downloading', arrived);
       }

@@ -25,6 +25,12 @@ export interface BlobPlace {
   readonly partial: string;
 }
 
+export interface ReceiveOptions {
+  signal?: AbortSignal | undefined;
+  /** True if somebody else sees to it that the blob is not trusted after a power cut. Default: false. */
+  isUnsynced?: boolean | undefined;
+}
+
 const pieceSize = 256 * 1024;
 
 /**
@@ -41,7 +47,7 @@ export async function* receiveBlob(
   { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
   { target, partial }: BlobPlace,
   origin: BlobOrigin,
-  signal: AbortSignal | undefined,
+  { signal, isUnsynced = false }: ReceiveOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   await mkdir(partial, { recursive: true });
   const { algorithm, hex } = splitDigest(digest);
@@ -84,7 +90,7 @@ export async function* receiveBlob(
     if (bytes !== size) throw sizeMismatch(digest, size, String(bytes));
     const actual = hash.digest();
     if (actual !== digest) throw digestMismatch(digest, actual);
-    await sync(descriptor);
+    if (!isUnsynced) await sync(descriptor);
     state = 'complete';
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
@@ -93,7 +99,7 @@ export async function* receiveBlob(
   }
   await mkdir(dirname(target), { recursive: true });
   await rename(path, target);
-  await syncDirectory(dirname(target));
+  if (!isUnsynced) await syncDirectory(dirname(target));
 }
 
 /** An error that is none of the disk's. */

@@ -384,7 +384,7 @@ function expectNothingLeft(): void {
   }
   expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('untouched');
   const left = (existsSync(join(directory, 'unpacked')) ? list(join(directory, 'unpacked')) : []).filter(
-    (path) => path !== 'staging' && path !== 'sha256',
+    (path) => !['staging', 'sha256', 'unsynced'].includes(path),
   );
   expect(left).toEqual([]);
 }

@@ -11,6 +11,7 @@ import { RootfsDirectory } from './rootfs-directory.ts';
 import type { StoredImage } from './stored-image.ts';
 import type { UnpackLimits } from './unpack-budget.ts';
 import { LossRecorder, type UnpackLosses } from './unpack-losses.ts';
+import { WriteBehind } from './write-behind.ts';
 
 export interface UnpackImageOptions {
   store: ImageStore;
@@ -54,13 +55,22 @@ export async function unpackLayers(
   const base = resolve(options.directory);
   const { algorithm, hex } = splitDigest(image.digest);
   const target = join(base, algorithm, hex);
+  const writeBehind = new WriteBehind({
+    directory: base,
+    lock: join(base, 'unsynced.lock'),
+    isSound: async () => false,
+  });
   try {
+    await writeBehind.settle(signal);
     return await buildOnce({
       target,
       staging: join(base, 'staging'),
       signal,
       find: () => findUnpacked(target, image.digest),
-      build: (staged) => unpackInto(staged, target, image, open, { ...options, signal }),
+      build: async (staged) => {
+        await using _unsynced = await writeBehind.begin([join(algorithm, hex)], signal);
+        return await unpackInto(staged, target, image, open, { ...options, signal });
+      },
       remove: removeTree,
     });
   } catch (error) {

@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { imageFault } from '@zlayer/erofs';
-import { type Digest, DigestHash, isDigest } from './digest.ts';
+import { type Digest, isDigest } from './digest.ts';
 import { erofsDirectory, writeErofs } from './erofs-image.ts';
 import { OciError, systemErrorCode } from './errors.ts';
+import { hashFile } from './hash-file.ts';
 import type { ImageStore } from './image-store.ts';
 import { parseArtifact } from './manifest.ts';
 import { removeTree } from './remove-tree.ts';
@@ -54,7 +53,7 @@ export async function verifyStore(store: ImageStore, options: VerifyOptions = {}
   let bytes = 0;
   for (const digest of await listBlobs(store)) {
     signal?.throwIfAborted();
-    const found = await rehash(store.blobPath(digest), digest, signal);
+    const found = await hashFile(store.blobPath(digest), digest, signal);
     // Another process may have removed it since the directory was listed.
     if (found === undefined) continue;
     blobs++;
@@ -116,8 +115,12 @@ async function isAsRebuilt(
   if ([image.manifest.config, ...image.layers].some((blob) => damaged.has(blob.digest))) return true;
   const rebuilt = await newStagingPath(join(store.directory, 'erofs', 'staging'));
   try {
-    await writeErofs(image, (layer) => store.openBlob(layer.digest), rebuilt, { limits: noLimits, signal });
-    const [expected, actual] = [await rehash(rebuilt, digest, signal), await rehash(path, digest, signal)];
+    await writeErofs(image, (layer) => store.openBlob(layer.digest), rebuilt, {
+      limits: noLimits,
+      signal,
+      sync: false,
+    });
+    const [expected, actual] = [await hashFile(rebuilt, digest, signal), await hashFile(path, digest, signal)];
     return actual === undefined || actual.digest === expected?.digest;
   } finally {
     await rm(rebuilt, { force: true });
@@ -175,37 +178,6 @@ export async function listBlobs(store: ImageStore): Promise<Digest[]> {
     }
   }
   return digests.sort();
-}
-
-async function rehash(
-  path: string,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<{ digest: Digest; bytes: number } | undefined> {
-  const hash = new DigestHash(digest.startsWith('sha512:') ? 'sha512' : 'sha256');
-  let bytes = 0;
-  try {
-    const content = createReadStream(path, { highWaterMark: 1024 * 1024 });
-    await pipeline(
-      content,
-      async (chunks: AsyncIterable<Buffer>) => {
-        for await (const chunk of chunks) {
-          bytes += chunk.length;
-          hash.update(chunk);
-        }
-      },
-      { signal },
-    );
-  } catch (cause) {
-    signal?.throwIfAborted();
-    if (systemErrorCode(cause) === 'ENOENT') return undefined;
-    throw new OciError('STORE_FAILED', `The blob ${path} cannot be read.`, {
-      subject: digest,
-      remedy: 'Check the disk and the rights of that file.',
-      cause,
-    });
-  }
-  return { digest: hash.digest(), bytes };
 }
 
 async function moveAway(store: ImageStore, digest: Digest): Promise<void> {

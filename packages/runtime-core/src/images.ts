@@ -18,7 +18,7 @@ export type PullProgress =
     }
   /** A mirror or another place before the registry failed for a blob, which is had from the next one. */
   | { type: 'fault'; digest: string; place: string; error: unknown }
-  /** The image's layers are being laid out as a root file system. */
+  /** The first of the image's layers begins to be laid out as a root file system, while others may still arrive. */
   | { type: 'unpacking'; digest: string };
 
 /** Who asks a registry. */
