@@ -133,6 +133,20 @@ static void handle(struct connection *connection, const struct message *message)
   request_handle(connection, message);
 }
 
+static bool only_greets;
+static struct connection *early;  // those that have asked for something meanwhile
+
+void connections_only_greet(void) { only_greets = true; }
+
+void connections_serve(void) {
+  only_greets = false;
+  while (early != NULL) {
+    struct connection *connection = early;
+    early = connection->next_early;
+    connection_resume(connection);
+  }
+}
+
 static void take_frames(struct connection *connection, struct bytes *stream) {
   if (connection->released) return;
   while (!connection->closing && !connection->broken && !connection->held && !connection_is_full(connection)) {
@@ -141,6 +155,12 @@ static void take_frames(struct connection *connection, struct bytes *stream) {
     if (state == FRAME_PARTIAL) return;
     if (state == FRAME_EMPTY) return refuse(connection, "empty frame");
     if (state == FRAME_TOO_LARGE) return refuse(connection, "longer than 16 MiB");
+    if (only_greets && bytes_head(stream)[FRAME_HEADER] != TAG_HELLO) {
+      connection->held = true;
+      connection->next_early = early;
+      early = connection;
+      return;
+    }
     struct message message;
     const char *fault = message_decode(bytes_head(stream) + FRAME_HEADER, length, &message);
     if (fault != NULL) return refuse(connection, fault);

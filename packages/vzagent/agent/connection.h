@@ -29,7 +29,12 @@ struct connection {
   bool held;         // frames wait until a request before them can go on
   bool released;     // the descriptor belongs to somebody else
   bool handling;     // one of its frames is being handled
+  struct connection *next_early;
 };
+
+// Between the two only Hello is answered; every other request waits for the second.
+void connections_only_greet(void);
+void connections_serve(void);
 
 // Takes over an accepted descriptor.
 void connection_open(int fd);

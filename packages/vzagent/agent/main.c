@@ -3,6 +3,7 @@
 #include "children.h"
 #include "clock.h"
 #include "cmdline.h"
+#include "connection.h"
 #include "files.h"
 #include "listener.h"
 #include "log.h"
@@ -32,13 +33,13 @@ static void seal_tables(void) {
   if (mprotect((void *)start, (uintptr_t)sealed_tables_end - start, PROT_READ) != 0) log_line("pointer tables: %m");
 }
 
-static struct cmdline read_cmdline(void) {
-  struct cmdline cmdline;
+static struct cmdline cmdline;
+
+static void read_cmdline(void) {
   char *text = file_read("/proc/cmdline", NULL);
   if (text == NULL) log_fatal("/proc/cmdline: %m");
   cmdline_parse(text, &cmdline);
   free(text);
-  return cmdline;
 }
 
 static void protect_agent(void) {
@@ -50,20 +51,31 @@ static void protect_agent(void) {
   reboot(RB_DISABLE_CAD);
 }
 
-// Until here nothing can be asked of the guest. The host may connect now; it is answered when the rest is done.
-static void become_reachable(const struct cmdline *cmdline) {
+// Until here nothing can be asked of the guest. The host may connect now; it is greeted at once, and what it asks for is
+// answered when the rest is done.
+static void become_reachable(void) {
   if (!loop_open()) log_fatal("event loop: %m");
   modules_load("/lib/modules/modules.load");
-  if (cmdline->channel[0] != '\0') {
+  if (cmdline.channel[0] != '\0') {
     modules_load("/lib/modules/modules.late");  // the device's driver is one of them
   } else if (!modules_drive("vmw_vsock_virtio_transport")) {
     // The kernel lets anybody listen without a device, and nobody would ever call.
     log_fatal("there is no virtio-vsock device with a driver");
   }
-  if (!listener_open(cmdline->channel)) log_fatal("cannot listen at vsock port %d: %m", AGENT_PORT);
-  if (cmdline->ready_port == 0) return;
-  boot_failure_tell(cmdline->ready_port);
-  listener_announce(cmdline->ready_port);
+  if (!listener_open(cmdline.channel)) log_fatal("cannot listen at vsock port %d: %m", AGENT_PORT);
+  if (cmdline.ready_port == 0) return;
+  boot_failure_tell(cmdline.ready_port);
+  listener_announce(cmdline.ready_port);
+}
+
+// When all modules are there.
+static void finish_boot(void) {
+  network_prepare();
+  network_open(!cmdline.no_dhcp);
+  const struct fault *failed = cmdline.rootfs_tag[0] == '\0' ? NULL : root_boot(cmdline.rootfs_tag);
+  if (failed != NULL) log_fatal("%s", failed->text);
+  rosetta_register();
+  connections_serve();
 }
 
 int main(void) {
@@ -74,19 +86,17 @@ int main(void) {
   seal_tables();
   mounts_own_root();
   mounts_first();
-  struct cmdline cmdline = read_cmdline();
-  become_reachable(&cmdline);
+  read_cmdline();
+  become_reachable();
 
   if (cmdline.boot_time != 0 && !clock_set_from_launch(cmdline.boot_time)) log_line("clock: %m");
   protect_agent();
-  if (cmdline.channel[0] == '\0') modules_load("/lib/modules/modules.late");
+  if (!children_watch() || !listener_serve()) log_fatal("event loop: %m");
+  connections_only_greet();
+  bool over_tcp = cmdline.channel[0] != '\0';
+  if (!over_tcp && !modules_load_beside("/lib/modules/modules.late", finish_boot)) log_fatal("modules: %m");
   mounts_rest();
   if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %m");
-  network_prepare();
-  network_open(!cmdline.no_dhcp);
-  const struct fault *failed = cmdline.rootfs_tag[0] == '\0' ? NULL : root_boot(cmdline.rootfs_tag);
-  if (failed != NULL) log_fatal("%s", failed->text);
-  rosetta_register();
-  if (!children_watch() || !listener_serve()) log_fatal("event loop: %m");
+  if (over_tcp) finish_boot();
   loop_run();
 }

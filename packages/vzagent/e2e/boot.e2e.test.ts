@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { ARCHITECTURES } from '@zlayer/runtime-core';
 import { describe, expect, it } from 'vitest';
 import { resolveGuest } from '../src/index.ts';
+import { makeContainerRoot } from './testing/container-root.ts';
 import { Machine } from './testing/machine.ts';
+
+const hello = { type: 'Hello', version: 1, features: [], software: 'test' } as const;
 
 describe.each(ARCHITECTURES)('a guest on %s', (architecture) => {
   it('that cannot mount its root says so, on the console and to the host, and powers off', async () => {
@@ -32,6 +35,27 @@ describe.each(ARCHITECTURES)('a guest on %s', (architecture) => {
       const printed = await machine.console();
       expect(printed).toContain('vzagent: module /lib/modules/vmw_vsock_virtio_transport.ko: ');
       expect(printed).toContain('vzagent: there is no virtio-vsock device with a driver\r\nvzagent: powering off');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('answers in order whatever is asked of it while it still boots', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'vzagent-root-'));
+    try {
+      const rootfs = join(folder, 'root');
+      await makeContainerRoot(rootfs, architecture);
+      const { kernel, initramfs } = await resolveGuest({ architecture });
+      await using machine = await Machine.boot({ architecture, kernel, initramfs, rootfs });
+      // Needs the root, which is mounted after the agent has said that it listens.
+      await using running = await machine.connect();
+      running.run(['cat', '/etc/passwd']);
+      await using asking = await machine.connect();
+      for (let i = 0; i < 20; i++) asking.send(i % 2 === 0 ? { type: 'GetNetwork' } : hello);
+      for (let i = 0; i < 20; i++) await asking.expect(i % 2 === 0 ? 'Network' : 'Hello');
+      expect((await running.outcome()).stdout).toContain('root:');
+      await using later = await machine.connect();
+      await later.ask({ type: 'GetNetwork' }, 'Network');
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
