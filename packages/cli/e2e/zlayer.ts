@@ -21,8 +21,8 @@ export interface Running extends AsyncDisposable {
 }
 
 /** Starts the built command, as a user would. */
-export function zlayer(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
-  const child = spawn(process.execPath, [PROGRAM, ...args], {
+export function zlayer(args: readonly string[], env: NodeJS.ProcessEnv = {}, program = PROGRAM): Running {
+  const child = spawn(process.execPath, [program, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -8,14 +8,30 @@ export interface RuntimeSettings {
 
 interface RuntimeEntry {
   name: string;
+  /** Where it can be expected to work. Elsewhere it is used, and spoken of, only when it is named. */
+  platforms: readonly NodeJS.Platform[];
   /** Loads its package only when it is wanted. */
   open(settings: RuntimeSettings): Promise<Runtime>;
 }
 
 /** The runtimes that this command knows, the preferred one first. */
 export const RUNTIMES: readonly RuntimeEntry[] = [
-  { name: 'qemu', open: async (settings) => new (await import('@zlayer/qemu')).QemuRuntime(settings) },
+  {
+    name: 'vz-linux',
+    platforms: ['darwin'],
+    open: async (settings) => new (await import('@zlayer/vz-linux')).VzLinuxRuntime(settings),
+  },
+  {
+    name: 'qemu',
+    platforms: ['darwin', 'linux'],
+    open: async (settings) => new (await import('@zlayer/qemu')).QemuRuntime(settings),
+  },
 ];
+
+/** Those that can be expected to work on a platform. */
+export function runtimesOf(platform: NodeJS.Platform = process.platform): readonly RuntimeEntry[] {
+  return RUNTIMES.filter(({ platforms }) => platforms.includes(platform));
+}
 
 /** @throws ZlayerError `INVALID_SPEC` for a name that is none of a runtime. */
 export async function openRuntime(name: string, settings: RuntimeSettings): Promise<Runtime> {
@@ -27,12 +43,14 @@ export async function openRuntime(name: string, settings: RuntimeSettings): Prom
   });
 }
 
-/** What each runtime says about this machine. */
+/** What each runtime that can be expected here, or that was asked for, says about this machine. */
 export async function availabilities(
+  wanted: string | undefined,
   settings: RuntimeSettings,
 ): Promise<{ name: string; availability: Availability }[]> {
+  const entries = RUNTIMES.filter((entry) => entry.name === wanted || runtimesOf().includes(entry));
   return await Promise.all(
-    RUNTIMES.map(async ({ name, open }) => {
+    entries.map(async ({ name, open }) => {
       await using runtime = await open(settings);
       return { name, availability: await runtime.availability() };
     }),
@@ -45,18 +63,18 @@ export async function availabilities(
  * @throws ZlayerError `INVALID_SPEC` for an unknown one, `UNAVAILABLE` with every reason when none can run.
  */
 export async function chooseRuntime(wanted: string | undefined, settings: RuntimeSettings): Promise<string> {
-  const [only] = RUNTIMES;
   if (wanted !== undefined && wanted !== '') {
     await (await openRuntime(wanted, settings)).close();
     return wanted;
   }
+  const [only, ...others] = runtimesOf();
   // With a single one there is no choice, and whatever is wrong with it is told by what needs it.
-  if (only && RUNTIMES.length === 1) return only.name;
-  const all = await availabilities(settings);
+  if (only && others.length === 0) return only.name;
+  const all = await availabilities(undefined, settings);
   const usable = all.find(({ availability }) => availability.available);
   if (usable) return usable.name;
   const reasons = all.flatMap(({ name, availability }) =>
     availability.available ? [] : [`${name}: ${availability.reason} ${availability.remedy}`],
   );
-  throw new ZlayerError('UNAVAILABLE', 'no runtime can run here', { remedy: reasons.join('\n') });
+  throw new ZlayerError('UNAVAILABLE', `no runtime can run on ${process.platform}`, { remedy: reasons.join('\n') });
 }

@@ -29,7 +29,10 @@ export function doctorCommand(cli: Cli) {
   ).option('--clean', 'remove what crashes have left');
   return action(cli, command, async (options: CommonOptions & { clean?: boolean }) => {
     const directory = dataDirectory({ option: options.dataDir });
-    const runtimes = await availabilities(options);
+    const runtimes = await availabilities(options.runtime, {
+      dataDir: options.dataDir,
+      insecureRegistries: options.insecureRegistry,
+    });
     const supervisor = await supervisorOf(options);
     const orphans = await findOrphans({ dataDirectory: directory, hasRecord });
     if (options.clean) for (const orphan of orphans) await removeOrphan(orphan);

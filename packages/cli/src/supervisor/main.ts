@@ -1,4 +1,4 @@
-import { openRuntime, RUNTIMES } from '../runtimes.ts';
+import { openRuntime, runtimesOf } from '../runtimes.ts';
 import { packageVersion } from '../version.ts';
 import { supervise } from './supervise.ts';
 
@@ -7,7 +7,7 @@ const supervisor = await supervise({
   dataDirectory: dataDir,
   version: packageVersion,
   open: (name) => openRuntime(name, { dataDir }),
-  adopt: RUNTIMES.map(({ name }) => name),
+  adopt: runtimesOf().map(({ name }) => name),
 });
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void supervisor.close());
 await supervisor.finished;

@@ -1,0 +1,16 @@
+// `zlayer` as it is on a Mac, over the double of the framework, whose guests are arm64.
+import { join } from 'node:path';
+import { VzLinuxRuntime } from '@zlayer/vz-linux';
+import { program } from '../src/program.ts';
+
+const hostProgram = join(import.meta.dirname, '../../vz-native/dist/double/vz-host');
+const { stdin, stdout, stderr, env } = process;
+await program({
+  stdin,
+  stdout,
+  stderr,
+  env,
+  local: async ({ dataDir, insecureRegistry }) =>
+    new VzLinuxRuntime({ dataDir, insecureRegistries: insecureRegistry, hostProgram, architecture: 'arm64' }),
+  supervised: () => Promise.reject(new Error('a supervisor opens runtimes by their names')),
+}).parseAsync();
