@@ -19,7 +19,7 @@ async function put(path: string, bytes: number): Promise<void> {
 
 it('tells images, unpacked roots, containers, logs and volumes apart, and counts what is stored', async () => {
   await put('data/images/blobs/sha256/a', 100 * KIB);
-  await put('data/images/erofs/v1/sha256/b.erofs', 300 * KIB);
+  await put('data/images/erofs/v2/sha256/b.erofs', 300 * KIB);
   await put('data/rootfs/c/rootfs/file', 50 * KIB);
   await put('data/qemu/containers/web-0/container.json', KIB);
   await put('data/qemu/containers/web-0/container.log', 20 * KIB);

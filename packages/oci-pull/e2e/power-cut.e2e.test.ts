@@ -59,7 +59,7 @@ test.each(['erofs', 'directory'] as const)('an image that the disk never got is 
   const after = `${disk}.after`;
   const whatThereIs = (root: string, hex: string) => {
     try {
-      if (target === 'erofs') return readFileSync(join(root, `store/erofs/v1/sha256/${hex}.erofs`)).toString('latin1');
+      if (target === 'erofs') return readFileSync(join(root, `store/erofs/v2/sha256/${hex}.erofs`)).toString('latin1');
       return [...treeSnapshot(join(root, `unpacked/sha256/${hex}/rootfs`)).values()].join('\n');
     } catch (error) {
       return String(error);

@@ -30,7 +30,7 @@ export interface ErofsImageFile {
 }
 
 /**
- * Flattens an image's layers into one read-only EROFS file system image, `erofs/v1/sha256/{hex of the manifest
+ * Flattens an image's layers into one read-only EROFS file system image, `erofs/v2/sha256/{hex of the manifest
  * digest}.erofs` in the store. It is there complete or not at all, and made once, also when several processes want it.
  *
  * Everything of the image is kept, whoever makes it and on whatever file system: owners, modes with setuid, device nodes,
@@ -44,7 +44,7 @@ export async function erofsImage(image: StoredImage, options: ErofsImageOptions)
 
 /** Directory of a store's EROFS images, by algorithm. The version changes when the same image gives other bytes. */
 export function erofsDirectory(storeDirectory: string): string {
-  return join(storeDirectory, 'erofs', 'v1');
+  return join(storeDirectory, 'erofs', 'v2');
 }
 
 /** Flattens layers from wherever they are opened. */
@@ -89,10 +89,18 @@ export async function writeErofs(
   path: string,
   { sync, ...options }: FlattenOptions & { sync: boolean },
 ): Promise<number> {
-  await using writer = await ErofsWriter.create(path, { signal: options.signal, sync });
+  await using writer = await ErofsWriter.create(path, { uuid: uuidOf(image.digest), signal: options.signal, sync });
   const contents = new ErofsContents(writer);
   const tree = await flattenLayers(image, open, contents, options);
   return (await writer.finish(contents.nodes(tree))).bytes;
+}
+
+/** The digest stands for the content already, so that nothing has to be summed up for it: RFC 9562's version 8. */
+function uuidOf(digest: Digest): string {
+  const { hex } = splitDigest(digest);
+  const variant = (Number.parseInt(hex.slice(16, 17), 16) & 3) | 8;
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`];
+  return [...parts, variant.toString(16) + hex.slice(17, 20), hex.slice(20, 32)].join('-');
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

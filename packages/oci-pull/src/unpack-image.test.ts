@@ -379,7 +379,7 @@ describe('an image is unpacked once', () => {
 });
 
 function expectNothingLeft(): void {
-  for (const path of ['erofs/staging', 'erofs/v1/sha256']) {
+  for (const path of ['erofs/staging', 'erofs/v2/sha256']) {
     expect(existsSync(join(store.directory, path)) ? readdirSync(join(store.directory, path)) : []).toEqual([]);
   }
   expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('untouched');
