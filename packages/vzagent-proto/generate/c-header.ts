@@ -63,6 +63,10 @@ const char *message_decode(const uint8_t *body, size_t length, struct message *m
 // the frame would be too large, or a number or enum is out of range; nothing is appended then.
 bool message_encode(struct bytes *out, const struct message *message);
 
+// The same for a message whose last field are bytes that follow elsewhere, so that they need not be copied: it is empty
+// in \`message\`, and \`data_length\` is how many there are, less than 16 MiB with all the rest.
+bool message_encode_head(struct bytes *out, const struct message *message, size_t data_length);
+
 // The protocol's name of a tag, or null for an unknown one.
 const char *message_name(uint8_t tag);
 

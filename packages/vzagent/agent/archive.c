@@ -124,7 +124,7 @@ static bool take_packet(struct archive *archive, const uint8_t *packet, size_t l
     case CHANNEL_IS_INFO: send_info(archive, (const struct channel_info *)(packet + 1)); return true;
     case CHANNEL_IS_DATA: {
       struct slice data = {.data = packet + 1, .length = length - 1};
-      connection_send(archive->connection, &(struct message){.tag = TAG_DATA, .data = data});
+      connection_send_data(archive->connection, &(struct message){.tag = TAG_DATA}, data);
       return true;
     }
     case CHANNEL_IS_END:

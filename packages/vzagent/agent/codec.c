@@ -30,15 +30,30 @@ const char *message_decode(const uint8_t *body, size_t length, struct message *m
   return in.at == in.end ? NULL : "bytes are left over behind the payload";
 }
 
-bool message_encode(struct bytes *out, const struct message *message) {
+static bool encode(struct bytes *out, const struct message *message) {
   size_t before = bytes_length(out);
   if (message_name(message->tag) != NULL && frame_begin(out) && write_u8(out, message->tag) &&
       write_varint(out, discriminant_of(message->tag)) &&
       shape_write(out, message_kinds[message->tag].shape, &message->data) &&
       bytes_length(out) - before <= FRAME_HEADER + FRAME_LARGEST) {
-    frame_end(out, before);
     return true;
   }
   out->end = out->start + before;
   return false;
+}
+
+bool message_encode(struct bytes *out, const struct message *message) {
+  size_t before = bytes_length(out);
+  if (!encode(out, message)) return false;
+  frame_end(out, before, 0);
+  return true;
+}
+
+bool message_encode_head(struct bytes *out, const struct message *message, size_t data_length) {
+  size_t before = bytes_length(out);
+  if (!encode(out, message)) return false;
+  out->end--;  // that there are no bytes
+  if (!write_varint(out, data_length)) return false;
+  frame_end(out, before, data_length);
+  return true;
 }

@@ -12,9 +12,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { READ_AT_ONCE = 64 * 1024, OUT_FULL = 256 * 1024, ERROR_TEXT = 8 * 1024 };
+enum { READ_AT_ONCE = 64 * 1024, OUT_FULL = 256 * 1024, ERROR_TEXT = 8 * 1024, MOST_HEAD = 64 };
 
 // All connections together: how many there are, how much of unfinished frames is kept, how much waits for slow hosts
 // until each may have but little.
@@ -50,14 +51,15 @@ static void destroy(struct connection *connection) {
 static void update_interest(struct connection *connection) {
   uint32_t interest = 0;
   bool takes_frames = !connection->closing && !connection->held && !connection_is_full(connection);
-  if (bytes_length(&connection->out) > 0) interest |= EPOLLOUT;
+  if (bytes_length(&connection->out) > 0 || connection->is_waited_for) interest |= EPOLLOUT;
   if (takes_frames) interest |= EPOLLIN;
   // A broken or finished connection is taken apart in its own event, never under somebody who still uses it.
   if (connection->broken || (connection->closing && interest == 0)) interest = EPOLLIN | EPOLLOUT;
   loop_want(&connection->source, interest);
 }
 
-static void flush(struct connection *connection) {
+// True when it was full, and is not any more.
+static bool flush(struct connection *connection) {
   bool was_full = bytes_length(&connection->out) > out_full() / 2;
   while (bytes_length(&connection->out) > 0) {
     ssize_t sent = send(connection->source.fd, bytes_head(&connection->out), bytes_length(&connection->out),
@@ -72,7 +74,15 @@ static void flush(struct connection *connection) {
   }
   // Memory that a burst needed is not kept for the next one.
   if (bytes_length(&connection->out) == 0) bytes_free(&connection->out);
-  bool caught_up = was_full && bytes_length(&connection->out) <= out_full() / 2;
+  return was_full && bytes_length(&connection->out) <= out_full() / 2;
+}
+
+static void write_more(struct connection *connection) {
+  bool caught_up = flush(connection);
+  if (connection->is_waited_for && bytes_length(&connection->out) == 0) {
+    connection->is_waited_for = false;
+    caught_up = true;
+  }
   const struct connection_role *role = connection->role;
   if (caught_up && !connection->broken && role != NULL && role->caught_up != NULL) role->caught_up(connection);
 }
@@ -88,6 +98,61 @@ void connection_send(struct connection *connection, const struct message *messag
     if (before == 0) flush(connection);
   }
   update_interest(connection);
+}
+
+// Queues what of a head and its data was not sent.
+static bool queue_rest(struct connection *connection, const struct bytes *head, struct slice data, size_t sent) {
+  struct bytes *out = &connection->out;
+  size_t head_sent = sent < bytes_length(head) ? sent : bytes_length(head);
+  size_t data_sent = sent - head_sent;
+  size_t rest = bytes_length(head) + data.length - sent;
+  if (!bytes_reserve(out, rest)) return false;
+  output_waiting += rest;
+  return bytes_append(out, bytes_head(head) + head_sent, bytes_length(head) - head_sent) &&
+         bytes_append(out, data.data + data_sent, data.length - data_sent);
+}
+
+static size_t send_now(struct connection *connection, const struct bytes *head, struct slice data) {
+  struct iovec parts[] = {{.iov_base = (void *)bytes_head(head), .iov_len = bytes_length(head)},
+                          {.iov_base = (void *)data.data, .iov_len = data.length}};
+  struct msghdr both = {.msg_iov = parts, .msg_iovlen = 2};
+  ssize_t sent;
+  do {
+    sent = sendmsg(connection->source.fd, &both, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno != EAGAIN) connection->broken = true;
+  return sent < 0 ? 0 : (size_t)sent;
+}
+
+// False when nothing of it was sent, and it was not to be queued then.
+static bool send_data(struct connection *connection, const struct message *message, struct slice data, bool can_wait) {
+  uint8_t space[MOST_HEAD];
+  struct bytes head = {.data = space, .capacity = sizeof space};
+  if (connection->broken || connection->released || (can_wait && connection_waits(connection))) return false;
+  bool is_encoded = message_encode_head(&head, message, data.length);
+  size_t sent = !is_encoded || bytes_length(&connection->out) > 0 ? 0 : send_now(connection, &head, data);
+  bool is_queued = sent > 0 || !can_wait;
+  if (!is_encoded || (is_queued && !connection->broken && !queue_rest(connection, &head, data, sent))) {
+    log_line("a connection is closed: no memory for %s", message_name(message->tag));
+    connection->broken = true;
+  }
+  connection->is_waited_for = connection->is_waited_for || !is_queued;
+  update_interest(connection);
+  return is_queued;
+}
+
+void connection_send_data(struct connection *connection, const struct message *message, struct slice data) {
+  send_data(connection, message, data, false);
+}
+
+bool connection_offer(struct connection *connection, const struct message *message, struct slice data) {
+  return send_data(connection, message, data, true);
+}
+
+bool connection_waits(struct connection *connection) {
+  if (bytes_length(&connection->out) == 0) return false;
+  connection->is_waited_for = true;
+  return true;
 }
 
 void connection_send_done(struct connection *connection) {
@@ -217,7 +282,7 @@ static void read_more(struct connection *connection) {
 
 static void ready(struct source *source, uint32_t events) {
   struct connection *connection = (struct connection *)source;
-  if ((events & EPOLLOUT) != 0) flush(connection);
+  if ((events & EPOLLOUT) != 0) write_more(connection);
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !connection->closing && !connection->held) {
     // What waited while the host was behind comes before what is new.
     if (bytes_length(&connection->in) > 0) take_kept_frames(connection);

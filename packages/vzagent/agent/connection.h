@@ -26,6 +26,7 @@ struct connection {
   void *owner;                         // what it belongs to, for the role
   bool closing;      // what is in `out` is still sent, nothing more is read
   bool broken;       // the host is gone
+  bool is_waited_for;  // somebody has more for the host when it has taken what is queued
   bool held;         // frames wait until a request before them can go on
   bool released;     // the descriptor belongs to somebody else
   bool handling;     // one of its frames is being handled
@@ -41,6 +42,17 @@ void connection_open(int fd);
 
 // Queues a message and sends what the transport takes now. Memory that runs short ends the connection.
 void connection_send(struct connection *connection, const struct message *message);
+
+// The same for a message whose last field are many bytes, empty in `message`: what the transport takes now is not
+// copied.
+void connection_send_data(struct connection *connection, const struct message *message, struct slice data);
+
+// The same for bytes that are kept elsewhere: false, and nothing is queued, when the transport takes none of them now.
+// `caught_up` follows then.
+bool connection_offer(struct connection *connection, const struct message *message, struct slice data);
+
+// Whether something is queued: who can wait with more for the host does so until `caught_up`.
+bool connection_waits(struct connection *connection);
 
 // Answers of the extensions, and the one of tags 1 to 14.
 void connection_send_done(struct connection *connection);

@@ -13,8 +13,8 @@ enum frame_state frame_peek(const struct bytes *bytes, size_t *length) {
 
 bool frame_begin(struct bytes *out) { return bytes_append(out, (uint8_t[FRAME_HEADER]){0}, FRAME_HEADER); }
 
-void frame_end(struct bytes *out, size_t length_before) {
+void frame_end(struct bytes *out, size_t length_before, size_t more) {
   uint8_t *head = out->data + out->start + length_before;
-  uint32_t length = (uint32_t)(bytes_length(out) - length_before - FRAME_HEADER);
+  uint32_t length = (uint32_t)(bytes_length(out) - length_before - FRAME_HEADER + more);
   for (int i = 0; i < FRAME_HEADER; i++) head[i] = (uint8_t)(length >> (8 * i));
 }

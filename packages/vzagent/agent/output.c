@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,6 +34,22 @@ static void end(struct output *output) {
   process_output_ended(output->process);
 }
 
+// Reads into the spool, at best without a copy in between.
+static ssize_t read_some(struct output *output, size_t room) {
+  struct spool *spool = &output->process->spool;
+  struct iovec parts[2];
+  int count = spool_space(spool, room, parts);
+  ssize_t got = count > 0 ? readv(output->source.fd, parts, count) : read(output->source.fd, scratch, room);
+  if (got <= 0) return got;
+  uint64_t now = clock_micros(CLOCK_REALTIME);
+  if (count > 0) {
+    spool_added(spool, output->stream, now, (size_t)got);
+  } else {
+    spool_add(spool, output->stream, now, (struct slice){.data = scratch, .length = (size_t)got});
+  }
+  return got;
+}
+
 // Reads once. False when there is nothing to be read now, or no more at all.
 static bool take(struct output *output) {
   size_t room = spool_room(&output->process->spool, output->stream);
@@ -42,7 +59,7 @@ static bool take(struct output *output) {
   }
   if (room > sizeof scratch) room = sizeof scratch;
   if (output->is_last && room > output->left) room = output->left;
-  ssize_t got = room == 0 ? 0 : read(output->source.fd, scratch, room);
+  ssize_t got = room == 0 ? 0 : read_some(output, room);
   if (got < 0 && errno == EINTR) return true;
   if (got < 0 && errno == EAGAIN && !output->is_last) return false;
   // A terminal whose programs are all gone gives EIO.
@@ -51,8 +68,6 @@ static bool take(struct output *output) {
     return false;
   }
   if (output->is_last) output->left -= (size_t)got;
-  spool_add(&output->process->spool, output->stream, clock_micros(CLOCK_REALTIME),
-            (struct slice){.data = scratch, .length = (size_t)got});
   // A program that writes much is let to fill its pipe, so that little reads do not become little frames.
   if (got >= BULK && (size_t)got < room && !output->is_last) {
     loop_want(&output->source, 0);

@@ -104,23 +104,24 @@ void session_tell_failure(struct process *process) {
   connection_resume(connection);
 }
 
-static void send_piece(struct process *process, const struct spool_piece *piece) {
+// False when the transport does not take it now.
+static bool send_piece(struct process *process, const struct spool_piece *piece) {
+  struct connection *connection = process->connection;
   if (process->is_legacy) {
     uint8_t tag = piece->stream == OUTPUT_STREAM_STDOUT ? TAG_STDOUT : TAG_STDERR;
-    connection_send(process->connection, &(struct message){.tag = tag, .data = piece->data});
+    if (!connection_offer(connection, &(struct message){.tag = tag}, piece->data)) return false;
     // There is no acknowledgement: what is sent is gone.
     spool_take(&process->spool, piece->offset + piece->data.length);
-    return;
+    return true;
   }
-  struct output_message output = {
-      .stream = piece->stream, .offset = piece->offset, .unix_micros = piece->unix_micros, .data = piece->data};
-  connection_send(process->connection, &(struct message){.tag = TAG_OUTPUT, .output = output});
+  struct output_message output = {.stream = piece->stream, .offset = piece->offset, .unix_micros = piece->unix_micros};
+  return connection_offer(connection, &(struct message){.tag = TAG_OUTPUT, .output = output}, piece->data);
 }
 
 static bool may_send(const struct process *process) {
   bool has_begun = process->state >= PROCESS_RUNNING;
   return has_begun && process->connection != NULL && !process->connection->broken &&
-         !connection_is_full(process->connection);
+         !process->connection->is_waited_for && !connection_is_full(process->connection);
 }
 
 static void send_output(struct process *process) {
@@ -128,8 +129,8 @@ static void send_output(struct process *process) {
   while (may_send(process)) {
     if (process->sent < process->spool.first) process->sent = process->spool.first;
     if (!spool_at(&process->spool, process->sent, &piece)) return;
+    if (!send_piece(process, &piece)) return;
     process->sent += piece.data.length;
-    send_piece(process, &piece);
   }
 }
 

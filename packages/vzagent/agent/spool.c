@@ -9,7 +9,7 @@ enum {
   MOST = 64 * 1024 * 1024,
   FIRST_CAPACITY = 8 * 1024,
   SHARED_CAPACITY = 64 * 1024,  // what each has at least when all together have grown to their bound
-  PIECE = 64 * 1024,
+  PIECE = 64 * 1024 - 64,  // with its frame's head it is no more than virtual sockets carry at once
   FIRST_RECORDS = 8,
   BYTES_PER_RECORD = 64,  // on the average, or records are joined
   JOINED_MICROS = 5000,   // bytes of one stream that came so soon after each other are one record
@@ -130,10 +130,23 @@ static bool is_joined(const struct spool *spool, uint8_t stream, uint64_t unix_m
   return is_soon || spool->record_count >= most_records(spool);
 }
 
+int spool_space(const struct spool *spool, size_t length, struct iovec parts[2]) {
+  if (spool->drops_oldest) return 0;
+  size_t at = (size_t)(spool->end % spool->capacity);
+  size_t before_end = spool->capacity - at < length ? spool->capacity - at : length;
+  parts[0] = (struct iovec){.iov_base = spool->data + at, .iov_len = before_end};
+  parts[1] = (struct iovec){.iov_base = spool->data, .iov_len = length - before_end};
+  return length > before_end ? 2 : 1;
+}
+
 void spool_add(struct spool *spool, uint8_t stream, uint64_t unix_micros, struct slice data) {
   make_room(spool, stream, data.length);
   copy_in(spool, spool->end, data.data, data.length);
-  spool->end += data.length;
+  spool_added(spool, stream, unix_micros, data.length);
+}
+
+void spool_added(struct spool *spool, uint8_t stream, uint64_t unix_micros, size_t length) {
+  spool->end += length;
   spool->was_filled = kept(spool) == spool->capacity;
   if (!is_joined(spool, stream, unix_micros)) {
     spool->record_count++;

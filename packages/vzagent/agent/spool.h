@@ -4,6 +4,8 @@
 
 #include "postcard.h"
 
+#include <sys/uio.h>
+
 struct spool_record {
   uint64_t end;  // offset behind its last byte
   uint64_t unix_micros;
@@ -33,7 +35,14 @@ void spool_free(struct spool *spool);
 // How many bytes of a stream can be added now; none as long as the spool is full, unless it drops its oldest bytes.
 size_t spool_room(struct spool *spool, uint8_t stream);
 
-// Adds bytes, at least one and at most `spool_room`.
+// Where the next bytes are to be placed, two parts at most, for `spool_added` then. How many parts: none when it drops
+// its oldest bytes, for which there has to be room first.
+int spool_space(const struct spool *spool, size_t length, struct iovec parts[2]);
+
+// So many bytes were placed, at least one.
+void spool_added(struct spool *spool, uint8_t stream, uint64_t unix_micros, size_t length);
+
+// Adds a copy of bytes, at least one and at most `spool_room`.
 void spool_add(struct spool *spool, uint8_t stream, uint64_t unix_micros, struct slice data);
 
 struct spool_piece {

@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 enum {
-  READ_AT_ONCE = 64 * 1024,   // also the largest datagram
+  READ_AT_ONCE = 64 * 1024 - 64,  // with its frame's head it is no more than virtual sockets carry at once
+  LARGEST_DATAGRAM = 64 * 1024,
   READS_IN_A_ROW = 4,         // before others have their turn
   BUSY_RETRY_MILLIS = 10,     // a Unix socket whose backlog is full says so instead of making us wait
   BUSY_RETRIES = 200,
@@ -50,7 +51,7 @@ struct tunnel {
 static void update_interest(struct tunnel *tunnel) {
   uint32_t interest = 0;
   if (!tunnel->connected || bytes_length(&tunnel->waiting) > 0) interest |= EPOLLOUT;
-  if (tunnel->connected && !tunnel->socket_ended && !connection_is_full(tunnel->connection)) interest |= EPOLLIN;
+  if (tunnel->connected && !tunnel->socket_ended && !connection_waits(tunnel->connection)) interest |= EPOLLIN;
   loop_want(&tunnel->source, interest);
 }
 
@@ -119,10 +120,10 @@ static bool write_waiting(struct tunnel *tunnel) {
 }
 
 static void read_socket(struct tunnel *tunnel) {
-  static uint8_t buffer[READ_AT_ONCE];
-  for (int i = 0; i < READS_IN_A_ROW && !connection_is_full(tunnel->connection); i++) {
-    ssize_t got = recv(tunnel->source.fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    bool is_datagram = tunnel->protocol == TUNNEL_PROTOCOL_UDP;
+  static uint8_t buffer[LARGEST_DATAGRAM];
+  bool is_datagram = tunnel->protocol == TUNNEL_PROTOCOL_UDP;
+  for (int i = 0; i < READS_IN_A_ROW && !connection_waits(tunnel->connection); i++) {
+    ssize_t got = recv(tunnel->source.fd, buffer, is_datagram ? LARGEST_DATAGRAM : READ_AT_ONCE, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (got < 0 && is_datagram) continue;  // the error of an earlier datagram
     if (got < 0) return reset(tunnel, strerror(errno));
@@ -132,7 +133,7 @@ static void read_socket(struct tunnel *tunnel) {
       break;
     }
     struct slice data = {.data = buffer, .length = (size_t)got};
-    connection_send(tunnel->connection, &(struct message){.tag = TAG_DATA, .data = data});
+    connection_send_data(tunnel->connection, &(struct message){.tag = TAG_DATA}, data);
   }
   finish_if_over(tunnel);
 }
@@ -210,6 +211,14 @@ static bool open_and_connect(struct tunnel *tunnel) {
   return false;
 }
 
+// What the socket takes at once is not copied.
+static bool take_data(struct tunnel *tunnel, struct slice data) {
+  bool is_first = bytes_length(&tunnel->waiting) == 0 && tunnel->protocol != TUNNEL_PROTOCOL_UDP;
+  ssize_t sent = is_first ? send(tunnel->source.fd, data.data, data.length, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+  size_t taken = sent > 0 ? (size_t)sent : 0;
+  return bytes_append(&tunnel->waiting, data.data + taken, data.length - taken);
+}
+
 static bool take(struct connection *connection, const struct message *message) {
   struct tunnel *tunnel = connection->owner;
   switch (message->tag) {
@@ -218,7 +227,7 @@ static bool take(struct connection *connection, const struct message *message) {
         reset(tunnel, "data after the end");
       } else if (message->data.length == 0 && tunnel->protocol == TUNNEL_PROTOCOL_UDP) {
         send(tunnel->source.fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT);
-      } else if (!bytes_append(&tunnel->waiting, message->data.data, message->data.length)) {
+      } else if (!take_data(tunnel, message->data)) {
         reset(tunnel, "out of memory");
       } else if (write_waiting(tunnel) && bytes_length(&tunnel->waiting) > 0) {
         update_interest(tunnel);
