@@ -46,7 +46,6 @@ static int at_once;
 static noreturn void work(int fd, int namespace, const struct task *task) {
   static struct channel channel;
   channel.fd = CHANNEL_FD;
-  launch_default_signals();
   // Not the agent's own protection from the machine's lack of memory.
   file_write("/proc/self/oom_score_adj", "0");
   bool entered = setns(namespace, CLONE_NEWNS) == 0;

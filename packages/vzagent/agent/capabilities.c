@@ -15,6 +15,8 @@ _Static_assert(CAPABILITIES_DEFAULT ==
                     BIT(CAP_NET_RAW) | BIT(CAP_SYS_CHROOT) | BIT(CAP_AUDIT_WRITE) | BIT(CAP_SETFCAP)),
                "the default set is another one");
 
+bool capabilities_can_mount(uint64_t capabilities) { return (capabilities & BIT(CAP_SYS_ADMIN)) != 0; }
+
 bool capabilities_bound(uint64_t capabilities) {
   for (unsigned long capability = 0; capability < 64; capability++) {
     if ((capabilities & BIT(capability)) != 0) continue;

@@ -8,6 +8,9 @@
 // Docker's default set without CAP_MKNOD: Docker grants that one and takes its use away again with a device cgroup.
 #define CAPABILITIES_DEFAULT UINT64_C(0xa00425fb)
 
+// Whether programs with these can mount file systems, that of the cgroups too.
+bool capabilities_can_mount(uint64_t capabilities);
+
 // Reduces what the calling process and all that come from it can ever have. Needs CAP_SETPCAP. Errno says why it
 // failed.
 bool capabilities_bound(uint64_t capabilities);

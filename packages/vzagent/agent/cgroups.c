@@ -24,6 +24,11 @@ static const char controllers[] = "+cpu +memory +pids +io";
 // Leaves that could not be removed yet.
 static bool leftovers;
 
+// Leaves for further processes.
+enum { MOST_SPARES = 4 };
+static char spares[MOST_SPARES][LEAF_PATH];
+static size_t spare_count;
+
 static bool write_in(const char *path, const char *file, const char *text) {
   char name[FILE_PATH];
   text_format(name, sizeof name, "%s/%s", path, file);
@@ -85,6 +90,7 @@ static void remove_leftovers(void) {
   DIR *folder = opendir(CONTAINER_CGROUP);
   if (folder == NULL) return;
   leftovers = false;
+  spare_count = 0;
   for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
     char path[FILE_PATH];
     if (strncmp(entry->d_name, "process-", 8) != 0 || strlen(entry->d_name) > 32) continue;
@@ -123,6 +129,9 @@ const struct fault *cgroups_limit(const struct limits *limits) {
 bool cgroup_make(uint64_t process, char path[LEAF_PATH]) {
   if (process == 0) {
     memcpy(path, WORKLOAD_CGROUP, sizeof WORKLOAD_CGROUP);
+  } else if (spare_count > 0) {
+    memcpy(path, spares[--spare_count], LEAF_PATH);
+    return true;
   } else {
     text_format(path, LEAF_PATH, CONTAINER_CGROUP "/process-%llu", (unsigned long long)process);
   }
@@ -184,7 +193,22 @@ uint64_t cgroup_oom_kills(const char *path) {
   return cgroup_number(path, "memory.events", "oom_kill", &kills) ? kills : 0;
 }
 
-void cgroup_remove_empty(const char *path) { rmdir(path); }
+// Nothing runs in it, nothing was made below it, and what it counts of kills it has not begun to count.
+static bool is_as_new(const char *path) {
+  struct stat found;
+  uint64_t populated;
+  return cgroup_number(path, "cgroup.events", "populated", &populated) && populated == 0 && stat(path, &found) == 0 &&
+         found.st_nlink == 2 && cgroup_oom_kills(path) == 0;
+}
+
+void cgroup_retire(char path[LEAF_PATH], bool is_plain) {
+  if (is_plain && spare_count < MOST_SPARES && is_as_new(path)) {
+    memcpy(spares[spare_count++], path, LEAF_PATH);
+  } else if (rmdir(path) != 0) {
+    return;
+  }
+  path[0] = '\0';
+}
 
 void cgroup_remove(const char *path) {
   if (leftovers) remove_leftovers();

@@ -21,7 +21,7 @@ bool cgroups_prepare(void);
 // the container itself sees them.
 const struct fault *cgroups_limit(const struct limits *limits);
 
-// Makes the leaf of a process: 0 is the workload's. False with errno.
+// Makes the leaf of a process, or takes one that is as new: 0 is the workload's. False with errno.
 bool cgroup_make(uint64_t process, char path[LEAF_PATH]);
 
 // A descriptor, for a process to be made in it; -1 with errno.
@@ -34,8 +34,9 @@ void cgroup_kill(const char *path);
 // How many processes the kernel has killed in it for want of memory; 0 when it does not count them.
 uint64_t cgroup_oom_kills(const char *path);
 
-// Removes a leaf that nothing runs in any more; any other stays.
-void cgroup_remove_empty(const char *path);
+// Removes a leaf that nothing runs in any more; any other stays. To make one costs as much as to make a process: one
+// that nobody can have changed (`is_plain`) is kept for the next process. The path of a leaf that is gone is empty.
+void cgroup_retire(char path[LEAF_PATH], bool is_plain);
 
 // Removes a leaf. One that processes are left in goes with the next that is removed after their end.
 void cgroup_remove(const char *path);

@@ -48,8 +48,8 @@ static noreturn void be_init(void) {
 }
 
 void init_main(const struct init_task *task) {
-  // Blocked signals wait for `serve`, even those that the kernel would not deliver to a PID 1 without a handler.
-  launch_reset_signals();
+  // Signals are blocked as they are in the agent: they wait for `serve`, even those that the kernel would not deliver to
+  // a PID 1 without a handler.
   const int wanted[] = {task->stdio[0], task->stdio[1], task->stdio[2], task->report};
   if (!descriptors_arrange(wanted, sizeof wanted / sizeof wanted[0])) _exit(1);
   // A reaping init stays as safe from the end of memory as the agent is: it takes none.

@@ -27,19 +27,6 @@ static noreturn void fail_with_errno(const char *what) {
   fail(fault_errno("%s", what));
 }
 
-void launch_default_signals(void) {
-  // The kernel's own struct sigaction: the default handler, no flags, an empty mask.
-  static const uint64_t plain[4];
-  for (int signum = 1; signum < NSIG; signum++) syscall(SYS_rt_sigaction, signum, plain, NULL, sizeof(uint64_t));
-}
-
-void launch_reset_signals(void) {
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL);
-  launch_default_signals();
-}
-
 static void open_terminal(const struct spec *spec, bool is_console) {
   struct terminal terminal;
   const struct fault *failed = terminal_open(&spec->tty, &terminal);
@@ -118,7 +105,6 @@ void launch_program(const struct spec *given, bool is_console) {
 }
 
 void launch_main(const struct launch *launch) {
-  launch_reset_signals();
   const int wanted[] = {launch->stdio[0], launch->stdio[1], launch->stdio[2], launch->report, launch->init};
   if (!descriptors_arrange(wanted, sizeof wanted / sizeof wanted[0])) _exit(1);
   // While the agent's /proc can be reached.

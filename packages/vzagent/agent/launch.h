@@ -24,10 +24,4 @@ noreturn void launch_main(const struct launch *launch);
 // The second part of it, for a process that is in the container with its descriptors in their places.
 noreturn void launch_program(const struct spec *spec, bool is_console);
 
-// Gives each signal its default meaning: what the agent ignores is not passed on.
-void launch_default_signals(void);
-
-// Blocks all signals, too.
-void launch_reset_signals(void);
-
 #endif

@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include "capabilities.h"
 #include "launch.h"
 #include "log.h"
 #include "offspring.h"
@@ -99,6 +100,7 @@ const struct fault *process_new(const struct process_kind *kind, uint64_t id, co
                               .next = processes,
                               .is_legacy = spec->legacy,
                               .has_tty = spec->has_tty,
+                              .has_plain_leaf = !capabilities_can_mount(spec->capabilities),
                               .report = {.fd = -1},
                               .stdio = {-1, -1, -1},
                               .outputs = {OUTPUT_CLOSED, OUTPUT_CLOSED},
@@ -220,7 +222,7 @@ static void complete(struct timer *timer) {
   }
   process->state = PROCESS_EXITED;
   // What is still to be said of it is noted. The workload's leaf is there for the next workload.
-  if (process->id != WORKLOAD) cgroup_remove_empty(process->leaf);
+  if (process->id != WORKLOAD) cgroup_retire(process->leaf, process->has_plain_leaf);
   wait_answer(process);
   session_pump(process);
 }
@@ -303,6 +305,12 @@ struct message process_exit_message(const struct process *process) {
   return (struct message){.tag = TAG_PROCESS_EXITED, .process_exited = exited};
 }
 
+// Some kernels kill at once what is made in a cgroup that was killed before.
+static void kill_leaf(struct process *process) {
+  process->has_plain_leaf = false;
+  cgroup_kill(process->leaf);
+}
+
 const struct fault *process_signal(struct process *process, int32_t signum, enum signal_target target) {
   if (signum < 1 || signum > 64) {
     return fault(FAILURE_KIND_INVALID, "%d is no signal number (1 to 64)", signum);
@@ -311,7 +319,7 @@ const struct fault *process_signal(struct process *process, int32_t signum, enum
   if (target == SIGNAL_TARGET_ALL) {
     // What it has started may still run when it has ended.
     if (signum == SIGKILL) {
-      cgroup_kill(process->leaf);
+      kill_leaf(process);
     } else {
       cgroup_signal(process->leaf, signum, workload_init());
     }
@@ -325,7 +333,7 @@ const struct fault *process_signal(struct process *process, int32_t signum, enum
 
 void process_kill(struct process *process) {
   if (process->pid > 0 && !process->is_reaped) kill(process->pid, SIGKILL);
-  cgroup_kill(process->leaf);
+  kill_leaf(process);
 }
 
 const struct fault *process_resize(struct process *process, const struct tty_size *size) {

@@ -55,7 +55,8 @@ struct process {
   bool is_reaped;
   int status;  // as waitpid gives it
   bool is_oom_killed;
-  char leaf[LEAF_PATH];
+  char leaf[LEAF_PATH];  // empty when it is gone
+  bool has_plain_leaf;   // its program could not change it, and it was not killed
   int stdio[3];  // the program's ends, until it is made; -1 then
   struct spool spool;
   struct output outputs[2];  // a terminal's is the first
