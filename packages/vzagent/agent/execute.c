@@ -55,7 +55,9 @@ static const struct fault *start(struct connection *connection, struct spec *spe
   int init = workload_init_fd();
   if (init < 0) return fault(FAILURE_KIND_GONE, "no workload is running");
   if (freeze_is_on()) return fault(FAILURE_KIND_CONFLICT, "the container is frozen");
-  if (connection->role != NULL) return fault(FAILURE_KIND_CONFLICT, "this connection has another part already");
+  if (connection->role != NULL && !session_leave(connection)) {
+    return fault(FAILURE_KIND_CONFLICT, "this connection has another part already");
+  }
   const struct fault *failed = process_new(&kind, process_next_id(), spec, &process);
   if (failed != NULL) return failed;
   process->ends_alone = ends_alone;

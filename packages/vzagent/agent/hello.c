@@ -19,6 +19,7 @@ static const char *const features[] = {
     "freeze",       // Freeze, Thaw
     "network",      // GetNetwork
     "overlay",      // ConfigureOverlay
+    "reuse",        // Execute on the connection of a process that has ended
     "shutdown",     // Shutdown
     "start",        // Start
     "statistics",   // GetStatistics

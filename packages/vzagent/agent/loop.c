@@ -90,6 +90,7 @@ static int until_timer(void) {
 }
 
 static void run_timers(void) {
+  if (timers.after == &timers) return;
   uint64_t time = now();
   while (timers.after != &timers && timers.after->at <= time) {
     struct timer *timer = timers.after;

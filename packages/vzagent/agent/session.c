@@ -64,6 +64,13 @@ void session_end(struct process *process) {
   process->connection = NULL;
 }
 
+bool session_leave(struct connection *connection) {
+  struct process *process = connection->owner;
+  if (connection->role != &role || process->state != PROCESS_EXITED || !process->is_told) return false;
+  session_end(process);
+  return true;
+}
+
 void session_begin(struct process *process, struct connection *connection) {
   struct connection *before = process->connection;
   if (before != NULL && before != connection) {

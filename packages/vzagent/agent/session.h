@@ -10,6 +10,10 @@ void session_begin(struct process *process, struct connection *connection);
 // Takes it away, saying nothing.
 void session_end(struct process *process);
 
+// Ends it for a host that was told its process's exit, the last thing that is said of it. False when there is something
+// to be said, or the connection has another part.
+bool session_leave(struct connection *connection);
+
 // Tells that the program runs, or the host that attached what there is.
 void session_tell_start(struct process *process);
 

@@ -21,7 +21,9 @@ struct table {
 
 static void table_open(struct table *table, const char *path) {
   struct stat found;
-  *table = (struct table){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+  // The text is left as it is: its pages would be touched, all of them, at every launch.
+  table->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  table->read = table->start = table->end = 0;
   if (table->fd < 0 || (fstat(table->fd, &found) == 0 && S_ISREG(found.st_mode))) return;
   close(table->fd);
   table->fd = -1;

@@ -2,10 +2,13 @@ import type { Duplex } from 'node:stream';
 import type { Message, MessageOf, MessageType } from '../message.ts';
 import { failedError, outOfPlace } from './agent-error.ts';
 import { type CallOptions, withDeadline } from './deadline.ts';
+import { IdleConnection } from './idle-connection.ts';
 import { type Connect, MessageConnection } from './message-connection.ts';
 
-/** The ways to ask an agent for something, each on a connection of its own. */
+/** The ways to ask an agent for something, each on a connection that is its own meanwhile. */
 export class AgentCalls {
+  /** A connection whose call is over. */
+  readonly idle = new IdleConnection();
   readonly #connect: Connect;
   readonly #timeoutMs: number;
 
@@ -42,14 +45,20 @@ export class AgentCalls {
     });
   }
 
-  /** A connection that lives on after the work that begins it, and what that gave. */
+  /**
+   * A connection that lives on after the work that begins it, and what that gave.
+   *
+   * @param mayReuse Whether it may be the idle one.
+   */
   open<T>(
     what: string,
     options: CallOptions,
     begin: (connection: MessageConnection) => Promise<T>,
+    mayReuse = false,
   ): Promise<[connection: MessageConnection, begun: T]> {
     return this.#deadline(what, options, async (signal) => {
-      const connection = await MessageConnection.open(this.#connect, what, signal);
+      const idle = mayReuse ? this.idle.wake(what, signal) : undefined;
+      const connection = idle ?? (await MessageConnection.open(this.#connect, what, signal));
       try {
         const begun = await begin(connection);
         connection.release();

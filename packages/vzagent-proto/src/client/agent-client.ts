@@ -16,7 +16,7 @@ import { ExtendedDialect, type ProcessTerms } from './extended-dialect.ts';
 import { LegacyAgent } from './legacy-agent.ts';
 import { legacyError } from './legacy-dialect.ts';
 import { legacyExec, legacyRun } from './legacy-start.ts';
-import type { Connect } from './message-connection.ts';
+import type { Connect, MessageConnection } from './message-connection.ts';
 import { printable } from './printable.ts';
 import { isPossibleExit } from './process-dialect.ts';
 import { SharedCall } from './shared-call.ts';
@@ -28,6 +28,9 @@ export const EXTENSIONS_VERSION = 1;
 
 /** Milliseconds that an answer may take unless it is said otherwise. */
 const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** The feature of an agent that takes another `Execute` on the connection of one that has ended. */
+const REUSE = 'reuse';
 
 /** More features than an agent has reason to name. */
 const MAX_FEATURES = 256;
@@ -93,7 +96,8 @@ export interface AgentClientOptions {
 
 /**
  * The agent in a guest, over streams to its control port. Each call has a connection of its own, so none waits for
- * another and nothing is open that nobody uses. All errors are `AgentError`s, but for the reason of an aborted signal.
+ * another. One whose process has ended is kept a few seconds for the next `execute`. All errors are `AgentError`s, but for
+ * the reason of an aborted signal.
  * The guest is not trusted: whatever it sends that is malformed or out of place ends the connection it came on.
  *
  * An agent without extensions is served by tags 1 to 14, as far as they reach; what they cannot do is an error of the
@@ -304,7 +308,7 @@ export class AgentClient {
   ): Promise<AgentProcess> {
     const subject = request.type === 'Attach' ? `process ${request.process}` : request.argv[0];
     const options = { signal, timeoutMs };
-    const [connection, started] = await this.#calls.open(request.type, options, async (connection) => {
+    const begin = async (connection: MessageConnection): Promise<MessageOf<'ProcessStarted'>> => {
       await connection.send(request);
       const answer = expectType(await connection.answer(), 'ProcessStarted', request.type, subject);
       checkStarted(request, answer);
@@ -313,8 +317,17 @@ export class AgentClient {
         await connection.send({ type: 'OutputTaken', offset: answer.outputOffset });
       }
       return answer;
-    });
-    return new AgentProcess(connection, new ExtendedDialect(connection, started, this, terms), acknowledge);
+    };
+    const isExecution = request.type === 'Execute';
+    const [connection, started] = await this.#calls.open(request.type, options, begin, isExecution);
+    // The guest keeps nothing of a process that ends with its connection, so nothing has to be said at its end.
+    const isLeft = isExecution && request.whenLost === 'end' && !request.stdin && this.#isReusing;
+    const dialect = new ExtendedDialect(connection, started, this, terms);
+    return new AgentProcess(connection, dialect, acknowledge, isLeft ? this.#calls.idle : undefined);
+  }
+
+  get #isReusing(): boolean {
+    return this.#info?.features.includes(REUSE) === true;
   }
 
   async #isLegacy({ signal, timeoutMs }: CallOptions): Promise<boolean> {

@@ -351,6 +351,49 @@ describe('standard input', () => {
   });
 });
 
+describe('executions one after the other', () => {
+  const hello: Message = { type: 'Hello', version: 1, features: ['reuse'], software: 'scripted' };
+
+  it('go over one connection where the agent takes them, which the earlier ones cannot cut', async () => {
+    const hold = Promise.withResolvers<void>();
+    const script: Script = async (peer, connection) => {
+      await peer.expect(connection === 0 ? 'Hello' : 'Execute');
+      if (connection === 0) return await peer.send(hello);
+      await peer.send(started({ process: 1, stdinWindow: 0 }), exited(0, { process: 1 }));
+      await peer.expect('Execute');
+      await peer.send(started({ process: 2, stdinWindow: 0 }));
+      await hold.promise;
+      await peer.send(exited(0, { process: 2, code: 4 }));
+      await peer.closed();
+    };
+    await using agent = await ScriptedAgent.start(script, { hello: false });
+    const client = new AgentClient(agent.connect);
+    const first = await client.execute(EXECUTE);
+    expect(await first.exited).toMatchObject({ code: 0 });
+    const second = await client.execute(EXECUTE);
+    first.close();
+    hold.resolve();
+    expect(await second.exited).toMatchObject({ code: 4 });
+    expect(agent.connections).toBe(2);
+  });
+
+  it('take another connection when the one before is lost meanwhile', async () => {
+    const script: Script = async (peer, connection) => {
+      await peer.expect(connection === 0 ? 'Hello' : 'Execute');
+      if (connection === 0) return await peer.send(hello);
+      await peer.send(started({ process: connection, stdinWindow: 0 }), exited(0, { process: connection }));
+    };
+    await using agent = await ScriptedAgent.start(script, { hello: false });
+    const client = new AgentClient(agent.connect);
+    for (const connections of [2, 3]) {
+      await (await client.execute(EXECUTE)).exited;
+      expect(agent.connections).toBe(connections);
+      await delay(50);
+    }
+    await agent.idle();
+  });
+});
+
 describe('a process', () => {
   it('is signalled and resized on connections of their own', async () => {
     const seen: (Message | undefined)[] = [];

@@ -3,6 +3,7 @@ import type { MessageOf } from '../message.ts';
 import { AgentError, lostError } from './agent-error.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { CallOptions } from './deadline.ts';
+import type { IdleConnection } from './idle-connection.ts';
 import type { MessageConnection } from './message-connection.ts';
 import type { ProcessDialect } from './process-dialect.ts';
 import { ProcessInput } from './process-input.ts';
@@ -83,8 +84,17 @@ export class AgentProcess {
   #reported: number;
   #isReporting = false;
   #ending: number | undefined;
+  readonly #idle: IdleConnection | undefined;
+  /** The connection is somebody else's already. */
+  #hasLeft = false;
 
-  constructor(connection: MessageConnection, dialect: ProcessDialect, acknowledge: Acknowledge = 'automatic') {
+  /** @param idle Takes the connection when the process has ended. Without it, the connection is ended. */
+  constructor(
+    connection: MessageConnection,
+    dialect: ProcessDialect,
+    acknowledge: Acknowledge = 'automatic',
+    idle?: IdleConnection | undefined,
+  ) {
     const { id, pid, outputOffset, stdinWindow } = dialect;
     this.id = id;
     this.pid = pid;
@@ -92,6 +102,7 @@ export class AgentProcess {
     this.#connection = connection;
     this.#dialect = dialect;
     this.#acknowledge = acknowledge;
+    this.#idle = acknowledge === 'automatic' ? idle : undefined;
     this.#received = this.#taken = this.#reported = outputOffset;
     this.#input = stdinWindow === null ? null : new ProcessInput(connection, stdinWindow);
     this.stdin = this.#input;
@@ -131,7 +142,7 @@ export class AgentProcess {
 
   /** Gives the connection up. What becomes of a process that still runs was said when it was started. */
   close(): void {
-    this.#connection.destroy();
+    if (!this.#hasLeft) this.#connection.destroy();
     this.#queue.end({ error: lostError(this.#connection.purpose, new Error('it was closed on this side')) });
   }
 
@@ -189,7 +200,13 @@ export class AgentProcess {
     this.#ending = exit.outputEnd;
     this.#queue.end('end');
     this.#input?.destroy();
+    if (this.#idle !== undefined) {
+      this.#hasLeft = true;
+      this.#taken = this.#reported = exit.outputEnd;
+      this.#idle.keep(this.#connection);
+    }
     this.#exit.resolve(exit);
+    if (this.#hasLeft) return;
     if (this.#acknowledge === 'automatic') this.taken(exit.outputEnd);
     if (this.#taken === exit.outputEnd && !this.#isReporting) void this.#connection.end();
   }
@@ -202,7 +219,7 @@ export class AgentProcess {
 
   async #report(): Promise<void> {
     try {
-      while (this.#reported < this.#taken) {
+      while (this.#reported < this.#taken && !this.#hasLeft) {
         this.#reported = this.#taken;
         await this.#dialect.acknowledge(this.#reported);
       }
@@ -210,7 +227,7 @@ export class AgentProcess {
       // Who waits for the next message learns of a failure; this one only says what needs no answer.
     }
     this.#isReporting = false;
-    if (this.#taken === this.#ending) await this.#connection.end();
+    if (this.#taken === this.#ending && !this.#hasLeft) await this.#connection.end();
   }
 
   #malformed(what: string): AgentError {

@@ -13,34 +13,41 @@ const READ_AHEAD = 128 * 1024;
 
 /** Messages over one stream, of which no more is read than a little ahead; a fault destroys the stream. */
 export class MessageConnection {
-  /** What the connection is for: errors begin with it. */
-  readonly purpose: string;
   readonly #stream: Duplex;
+  #purpose: string;
   readonly #decoder = new FrameDecoder({ direction: 'toHost' });
   #chunks: Uint8Array[] = [];
   #ahead = 0;
   #messages: Iterator<Message, void> | undefined;
   #ended = false;
+  #isResting = false;
   #failure: unknown;
   #readable: PromiseWithResolvers<void> | undefined;
   #writable: PromiseWithResolvers<void> | undefined;
 
   constructor(stream: Duplex, purpose: string) {
     this.#stream = stream;
-    this.purpose = purpose;
+    this.#purpose = purpose;
     stream.on('data', (chunk: Uint8Array) => {
+      if (this.#isResting) return this.destroy();
       this.#chunks.push(chunk);
       this.#ahead += chunk.length;
       if (this.#ahead >= READ_AHEAD) stream.pause();
       this.#wakeReader();
     });
     stream.on('end', () => {
+      if (this.#isResting) return this.destroy();
       this.#ended = true;
       this.#wakeReader();
     });
     stream.on('drain', () => this.#wakeWriters());
-    stream.on('error', (error) => this.#fail(lostError(purpose, error)));
-    stream.on('close', () => this.#fail(lostError(purpose)));
+    stream.on('error', (error) => this.#fail(lostError(this.#purpose, error)));
+    stream.on('close', () => this.#fail(lostError(this.#purpose)));
+  }
+
+  /** What the connection is for: errors begin with it. */
+  get purpose(): string {
+    return this.#purpose;
   }
 
   /**
@@ -48,9 +55,7 @@ export class MessageConnection {
    */
   static async open(connect: Connect, purpose: string, signal: AbortSignal): Promise<MessageConnection> {
     const connection = new MessageConnection(await openStream(connect, purpose, signal), purpose);
-    const cut = (): void => connection.destroy(signal.reason);
-    signal.addEventListener('abort', cut, { once: true });
-    connection.#release = () => signal.removeEventListener('abort', cut);
+    connection.#heed(signal);
     return connection;
   }
 
@@ -64,6 +69,44 @@ export class MessageConnection {
       stream.destroy();
       throw protocolFault(first.type, error);
     }
+  }
+
+  /**
+   * Lets the connection wait for another purpose, keeping no program alive; whatever comes meanwhile is its end. False
+   * when it cannot: it is lost, something came already, or its stream is of a kind that keeps programs alive.
+   */
+  rest(): boolean {
+    if (!this.#isQuiet || !('unref' in this.#stream) || typeof this.#stream.unref !== 'function') return false;
+    this.#stream.unref();
+    this.#isResting = true;
+    return true;
+  }
+
+  /** Goes on with another purpose, until the signal as after `open`. False, and the end, when it cannot any more. */
+  wake(purpose: string, signal: AbortSignal): boolean {
+    if (!this.#isQuiet || !('ref' in this.#stream) || typeof this.#stream.ref !== 'function') {
+      this.destroy();
+      return false;
+    }
+    this.#stream.ref();
+    this.#isResting = false;
+    this.#purpose = purpose;
+    this.#heed(signal);
+    return true;
+  }
+
+  get #isQuiet(): boolean {
+    try {
+      return this.#failure === undefined && !this.#ended && this.#ahead === 0 && this.#next() === undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  #heed(signal: AbortSignal): void {
+    const cut = (): void => this.destroy(signal.reason);
+    signal.addEventListener('abort', cut, { once: true });
+    this.#release = () => signal.removeEventListener('abort', cut);
   }
 
   #release = (): void => {};

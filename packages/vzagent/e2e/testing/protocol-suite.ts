@@ -302,6 +302,27 @@ export function testProtocol(host: () => Host): void {
     });
   });
 
+  it('executes one after the other on one connection, and not two at once', async () => {
+    await beside(sleeper, {}, async () => {
+      await using connection = await host().connect();
+      for (const code of [3, 4]) {
+        await connection.ask(executeOf(shell(`echo ${code}; exit ${code}`)), 'ProcessStarted');
+        expect(await collect(connection)).toMatchObject({ stdout: `${code}\n`, exit: { code } });
+      }
+      await connection.ask(executeOf(sleeper), 'ProcessStarted');
+      expect(await connection.ask(executeOf(sleeper), 'Failed')).toMatchObject({ kind: 'conflict' });
+    });
+  });
+
+  it('tells a kill from the want of memory of an execution before it', async () => {
+    await beside(sleeper, {}, async () => {
+      for (const script of ['(exit 0) & wait', 'kill -9 $$', 'kill -9 $$']) {
+        const { exit } = await execute(shell(script));
+        expect([exit.code, exit.oomKilled]).toEqual([script.startsWith('(') ? 0 : 137, false]);
+      }
+    });
+  });
+
   it('ends an execution whose connection is lost, or keeps it for the next host, as asked', async () => {
     await beside(sleeper, {}, async () => {
       const lose = async (whenLost: 'end' | 'keep') => {
