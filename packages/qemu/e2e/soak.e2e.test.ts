@@ -92,9 +92,6 @@ describe.skipIf(process.getuid?.() !== 0)(
       },
       'owner killed': async () => {
         await using owner = await OwnerProcess.start(dataDir, spec({ lifecycle: { onOwnerExit: 'keep' } }));
-        // A caller that dies before its call is answered takes vhost-device-vsock (0.3.0) with it, and this one still makes
-        // calls when it says that the container runs: nothing of ours can mend that.
-        await delay(1000);
         await owner.kill();
         expect(await runtime.recover()).toMatchObject([{ id: OWNED, state: { status: 'running' } }]);
         expect(await runtime.exec(OWNED, ['echo', 'hello'])).toMatchObject({ exitCode: 0, stdoutText: 'hello\n' });
