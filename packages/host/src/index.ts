@@ -1,5 +1,6 @@
 export { type AttachHostOptions, attachHost } from './attach-host.ts';
 export { containerDirectory, type DataDirectoryOptions, dataDirectory } from './data-directory.ts';
+export { emptyRunDirectory } from './empty-run-directory.ts';
 export type { CommonHostConfig, HostConfig, HostProgram, SpecialHostConfig } from './host-config.ts';
 export type { HostProcess } from './host-process.ts';
 export { hostProgramPath } from './host-program.ts';

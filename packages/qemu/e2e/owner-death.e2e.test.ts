@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { runDirectory } from '@zlayer/host';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { isRunning, survivors } from '@zlayer/test-support';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CHANNEL_VARIABLE } from '../src/channel/control-channel.ts';
 import { QemuRuntime } from '../src/index.ts';
 import { OWNED, OwnerProcess } from './owner-process.ts';
 import { machineProcesses } from './processes.ts';
@@ -34,6 +36,9 @@ describe('a program that is killed', () => {
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'zlayer-owner-'));
     served = await serveBusybox({ architectures: ['amd64', 'arm64'], images: { plain: {} } });
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
   });
   afterAll(async () => {
     await served?.[Symbol.asyncDispose]();
@@ -90,6 +95,30 @@ describe('a program that is killed', () => {
     expect(await survivors(processes)).toEqual([]);
     await runtime.removeContainer(OWNED);
   });
+
+  it.each(['vsock', 'tcp'] as const)(
+    'does not keep a container from starting again, even if all that would clean up was killed with it (%s)',
+    async (controlChannel) => {
+      vi.stubEnv(CHANNEL_VARIABLE, controlChannel);
+      await using owner = await OwnerProcess.start(dataDir, {
+        image: served.images.plain,
+        command: { args: ['sleep', '1000'] },
+        lifecycle: { onOwnerExit: 'keep' },
+      });
+      const processes = await machineProcesses(state());
+      await owner.kill();
+      for (const pid of processes) process.kill(pid, 'SIGKILL');
+      expect(await survivors(processes)).toEqual([]);
+      const left = await readdir(await runDirectory(state()));
+      expect(left).toContain('control.sock');
+
+      await using runtime = new QemuRuntime({ dataDir });
+      expect(await runtime.recover()).toMatchObject([{ id: OWNED, state: { status: 'failed' } }]);
+      await runtime.startContainer(OWNED);
+      expect(await runtime.exec(OWNED, ['echo', 'hello'])).toMatchObject({ exitCode: 0, stdoutText: 'hello\n' });
+      await runtime.removeContainer(OWNED, { force: true });
+    },
+  );
 
   it('is not noticed by what is paused, nor by its restart policy', async () => {
     await using owner = await OwnerProcess.start(dataDir, {

@@ -2,6 +2,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import {
   attachHost,
+  emptyRunDirectory,
   type HostConfig,
   type HostProgram,
   type LaunchOptions,
@@ -9,7 +10,6 @@ import {
   listenVsock,
   readJsonFile,
   removeRunDirectory,
-  runDirectory,
   type Vm,
   type VmConfig,
   type VmDriver,
@@ -125,7 +125,8 @@ export class QemuDriver implements VmDriver {
 
   async launch(config: VmConfig, options: LaunchOptions = {}): Promise<Vm> {
     checkConfig(config);
-    const directory = await runDirectory(config.stateDirectory);
+    const { stateDirectory } = config;
+    const directory = await emptyRunDirectory({ stateDirectory, statusFile: statusFile(stateDirectory) });
     const sockets = socketsIn(directory);
     const listeners: VsockListener[] = [];
     try {

@@ -1,14 +1,12 @@
 import { join } from 'node:path';
 import {
   attachHost,
-  isAlive,
+  emptyRunDirectory,
   type LaunchOptions,
   launchHost,
   listenVsock,
-  readHostStatus,
   readJsonFile,
   removeRunDirectory,
-  runDirectory,
   type Vm,
   type VmConfig,
   type VmDriver,
@@ -84,7 +82,8 @@ export class VzDriver implements VmDriver {
       });
     }
     const program = this.#program();
-    const directory = await emptyRunDirectory(config.stateDirectory);
+    const { stateDirectory } = config;
+    const directory = await emptyRunDirectory({ stateDirectory, statusFile: statusFile(stateDirectory) });
     const sockets = socketsIn(directory);
     const listeners: VsockListener[] = [];
     try {
@@ -136,13 +135,6 @@ const socketsIn = (directory: string): { control: string; vsock: string } => ({
   control: join(directory, 'control.sock'),
   vsock: join(directory, 'vsock.sock'),
 });
-
-/** Sockets of a machine whose host program and whose owner were both killed are still there, and serve nobody. */
-async function emptyRunDirectory(stateDirectory: string): Promise<string> {
-  const left = await readHostStatus(statusFile(stateDirectory)).catch(() => undefined);
-  if (left !== undefined && !isAlive(left)) await removeRunDirectory(await runDirectory(stateDirectory));
-  return await runDirectory(stateDirectory);
-}
 
 async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
   await Promise.all(listeners.map((listener) => listener.close()));
