@@ -1,7 +1,8 @@
 // What the project needs from the operating system, and how Debian brings it.
 
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { installFromSid, removeSidFromSources } from './package-of-sid.mjs';
 import { run, SetupError, step } from './steps.mjs';
 
 /** Debian package → one of these files (absolute) or commands (bare) shows that it is there. */
@@ -38,10 +39,8 @@ export const REQUIREMENTS = {
   fish: ['fish'],
 };
 
-/** The one package that Debian 12 lacks; it needs nothing newer than Debian 12's libc. */
-const FROM_SID = 'vhost-device-vsock';
-const SID_SOURCE = '/etc/apt/sources.list.d/zlayer-sid.sources';
-const SID_PIN = '/etc/apt/preferences.d/zlayer-sid';
+/** The one package that Debian's releases lack; it needs nothing newer than Debian 12's libc. All works without it. */
+export const FROM_SID = 'vhost-device-vsock';
 
 const folders = [...new Set([...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin'])];
 
@@ -67,7 +66,7 @@ export function adviceFor(missing, reason) {
   const stable = missing.filter((name) => name !== FROM_SID);
   const commands = [];
   if (stable.length > 0) commands.push(`  apt-get install --no-install-recommends ${stable.join(' ')}`);
-  if (missing.includes(FROM_SID)) commands.push(`  apt-get install ${FROM_SID}    # Debian 13 or later, or from sid`);
+  if (missing.includes(FROM_SID)) commands.push(`  apt-get install ${FROM_SID}    # optional, of Debian sid`);
   return [
     `Some programs are missing and cannot be installed from here: ${reason}.`,
     'Install these (names of Debian packages, and what each brings), then run the command again:',
@@ -77,46 +76,56 @@ export function adviceFor(missing, reason) {
   ].join('\n');
 }
 
-/** The address and the keyring of the mirror that the machine already uses, so that sid comes from the same place. */
-function debianMirror() {
-  const found = { uri: 'http://deb.debian.org/debian', keyring: '/usr/share/keyrings/debian-archive-keyring.gpg' };
-  const folder = '/etc/apt/sources.list.d';
-  const files = [
-    '/etc/apt/sources.list',
-    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []),
-  ];
-  for (const file of files.filter((name) => existsSync(name) && name !== SID_SOURCE)) {
-    const text = readFileSync(file, 'utf8');
-    const uri = text.match(/^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s+)?)(\S+\/debian)\/?(?:\s|$)/m)?.[1];
-    if (uri) return { ...found, uri };
+/**
+ * Installs what is of use and not needed: a failure is told with what it costs, and does not end the set-up.
+ *
+ * @param {{ reason: string | undefined, install: () => Promise<void> }} options why nothing can be installed from here
+ */
+export async function installOptional({ reason, install }) {
+  try {
+    if (reason) throw new SetupError(reason);
+    await install();
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    console.warn(withoutVsock(error.message));
   }
-  return found;
 }
 
-function enableSidForOnePackage() {
-  const { uri, keyring } = debianMirror();
-  writeFileSync(SID_SOURCE, `Types: deb\nURIs: ${uri}\nSuites: sid\nComponents: main\nSigned-By: ${keyring}\n`);
-  // A negative priority forbids everything of sid; the second record lets in the one package by name.
-  writeFileSync(
-    SID_PIN,
-    `Package: *\nPin: release n=sid\nPin-Priority: -1\n\nPackage: ${FROM_SID}\nPin: release n=sid\nPin-Priority: 500\n`,
-  );
+function withoutVsock(why) {
+  return [
+    `Warning: ${FROM_SID} is not installed: ${why}.`,
+    '  All works without it: QEMU machines talk to their agent over TCP on the loopback address (see packages/qemu/README.md,',
+    '  "Control channel"), which is slower under many calls at once; tests that compare with a vsock fail.',
+    `  To have it, install ${FROM_SID} (Debian sid has it) and run the command again.`,
+  ].join('\n');
 }
 
 export async function installSystemPackages() {
   const missing = missingPackages();
-  await step(`Install Debian packages: ${missing.join(', ')}`, {
-    done: () => missing.length === 0,
+  const needed = missing.filter((name) => name !== FROM_SID);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  await step(`Install Debian packages: ${needed.join(', ')}`, {
+    done: () => needed.length === 0,
     run: async () => {
       const reason = whyNotApt();
       if (reason) throw new SetupError(adviceFor(missing, reason));
-      if (missing.includes(FROM_SID)) enableSidForOnePackage();
-      const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+      removeSidFromSources();
       await run('apt-get', ['update', '-qq'], { env, quiet: true });
-      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { env, quiet: true });
-      const still = missingPackages();
+      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...needed], { env, quiet: true });
+      const still = missingPackages().filter((name) => name !== FROM_SID);
       if (still.length > 0)
         throw new SetupError(adviceFor(still, 'apt-get installed them without what is expected of them'));
     },
+  });
+  await step(`Install ${FROM_SID} from Debian sid`, {
+    done: () => !missing.includes(FROM_SID),
+    run: () =>
+      installOptional({
+        reason: whyNotApt(),
+        install: async () => {
+          removeSidFromSources();
+          await installFromSid(FROM_SID);
+        },
+      }),
   });
 }
