@@ -317,6 +317,9 @@ export const SCHEMA = [
   // Answered with Done at once. Then: the workload's stop signal, `graceMillis`, SIGKILL, file systems synchronized,
   // power off.
   { tag: 55, name: 'Shutdown', direction: 'toGuest', fields: { graceMillis: 'u32' } },
+  // Lets an executed process go on by itself; on any connection, answered with Done. Its input ends, but on a terminal,
+  // which stays open; nothing it writes is kept, and it outlives its connection, which gets Failed (conflict).
+  { tag: 56, name: 'Detach', direction: 'toGuest', fields: { process: 'u53' } },
 
   // The machine.
   // Answered with Statistics.

@@ -145,6 +145,7 @@ const VECTORS: readonly (readonly [message: Message, frame: string])[] = [
   [{ type: 'Freeze' }, '02000000 35 35'],
   [{ type: 'Thaw' }, '02000000 36 36'],
   [{ type: 'Shutdown', graceMillis: 10_000 }, '04000000 37 37 904e'],
+  [{ type: 'Detach', process: 300 }, '04000000 38 38 ac02'],
   [{ type: 'GetStatistics' }, '02000000 3c 3c'],
   [
     {

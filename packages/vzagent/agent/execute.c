@@ -35,7 +35,7 @@ static bool is_over(const struct process *process) {
 static void completed(struct process *process) {
   if (process->state == PROCESS_FAILED || process->is_legacy) return process_free(process);
   // Nobody comes back for the output of what ends with its connection; its status can be asked for.
-  if (process->ends_alone) spool_take(&process->spool, process->spool.end);
+  if (process->ends_alone || process->is_detached) spool_take(&process->spool, process->spool.end);
   keep(process);
 }
 
@@ -75,6 +75,29 @@ void execute(struct connection *connection, const struct message *message) {
     spec_free(&spec);
   }
   if (failed != NULL) connection_send_fault(connection, failed);
+}
+
+static const struct fault *let_go(struct process *process) {
+  if (process->id == WORKLOAD) return fault(FAILURE_KIND_CONFLICT, "the workload has no connection to live by");
+  if (process->is_legacy) return fault(FAILURE_KIND_CONFLICT, "the process was started without the extensions");
+  if (process->state < PROCESS_RUNNING) return fault(FAILURE_KIND_CONFLICT, "the process has not begun yet");
+  process->ends_alone = false;
+  process->is_detached = true;
+  process->spool.drops_oldest = true;
+  if (!process->has_tty) input_end(&process->input);
+  session_take_away(process, "the process was detached");
+  spool_take(&process->spool, process->spool.end);
+  return NULL;
+}
+
+void detach(struct connection *connection, const struct message *message) {
+  struct process *process;
+  const struct fault *failed = process_get(message->detach.process, &process);
+  if (failed == NULL) failed = let_go(process);
+  if (failed != NULL) return connection_send_fault(connection, failed);
+  connection_send(connection, &(struct message){.tag = TAG_DONE});
+  // It may have waited for room, or have ended.
+  session_pump(process);
 }
 
 void execute_legacy(struct connection *connection, const struct message *message) {

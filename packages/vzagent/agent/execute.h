@@ -8,4 +8,7 @@
 void execute(struct connection *connection, const struct message *message);
 void execute_legacy(struct connection *connection, const struct message *message);
 
+// Lets one of them go on without a host.
+void detach(struct connection *connection, const struct message *message);
+
 #endif

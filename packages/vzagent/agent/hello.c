@@ -15,6 +15,7 @@ static const char *const features[] = {
     "archive",      // ArchiveGet, ArchivePut, ArchiveHead
     "attach",       // Attach, OutputTaken, Wait
     "clock",        // SetClock
+    "detach",       // Detach
     "execute",      // Execute, SignalProcess, Resize, ListProcesses
     "freeze",       // Freeze, Thaw
     "network",      // GetNetwork

@@ -51,6 +51,7 @@ enum tag {
   TAG_FREEZE = 53,
   TAG_THAW = 54,
   TAG_SHUTDOWN = 55,
+  TAG_DETACH = 56,
   TAG_GET_STATISTICS = 60,
   TAG_STATISTICS = 61,
   TAG_SET_CLOCK = 62,
@@ -381,6 +382,10 @@ struct shutdown_message {
   uint32_t grace_millis;
 };
 
+struct detach_message {
+  uint64_t process;
+};
+
 struct io_statistics {
   struct slice device;
   uint64_t read_bytes;
@@ -523,6 +528,7 @@ struct message {
     struct wait_message wait;
     struct processes_message processes;
     struct shutdown_message shutdown;
+    struct detach_message detach;
     struct statistics_message statistics;
     struct set_clock_message set_clock;
     struct network_message network;

@@ -47,6 +47,7 @@ struct process {
   enum process_state state;
   bool is_legacy;   // its host speaks tags 1 to 14 with it
   bool ends_alone;  // it ends when its connection is lost
+  bool is_detached;  // nobody comes back for its output
   bool has_tty;
   bool executes;    // it has said so
   bool is_pumping;

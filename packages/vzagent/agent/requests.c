@@ -123,6 +123,7 @@ static const struct request {
     [TAG_FREEZE] = {freeze},
     [TAG_THAW] = {thaw},
     [TAG_SHUTDOWN] = {shutdown_guest},
+    [TAG_DETACH] = {detach},
 
     [TAG_GET_STATISTICS] = {statistics},
     [TAG_SET_CLOCK] = {set_clock},

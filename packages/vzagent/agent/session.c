@@ -71,13 +71,16 @@ bool session_leave(struct connection *connection) {
   return true;
 }
 
+void session_take_away(struct process *process, const char *why) {
+  struct connection *connection = process->connection;
+  if (connection == NULL) return;
+  session_end(process);
+  connection_send_fault(connection, fault(FAILURE_KIND_CONFLICT, "%s", why));
+  connection_resume(connection);
+}
+
 void session_begin(struct process *process, struct connection *connection) {
-  struct connection *before = process->connection;
-  if (before != NULL && before != connection) {
-    session_end(process);
-    connection_send_fault(before, fault(FAILURE_KIND_CONFLICT, "another connection took over"));
-    connection_resume(before);
-  }
+  if (process->connection != connection) session_take_away(process, "another connection took over");
   process->connection = connection;
   connection->role = &role;
   connection->owner = process;

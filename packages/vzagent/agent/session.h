@@ -14,6 +14,9 @@ void session_end(struct process *process);
 // to be said, or the connection has another part.
 bool session_leave(struct connection *connection);
 
+// Takes it away and says why.
+void session_take_away(struct process *process, const char *why);
+
 // Tells that the program runs, or the host that attached what there is.
 void session_tell_start(struct process *process);
 

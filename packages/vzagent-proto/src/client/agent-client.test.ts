@@ -47,6 +47,15 @@ describe('hello', () => {
     expect(agent.connections).toBe(1);
   });
 
+  it('does not wait for an answer of an agent of an earlier release that does not know the question', async () => {
+    await using agent = await ScriptedAgent.start(answering({ ...HELLO, features: ['watch'] } as Message), {
+      hello: false,
+    });
+    const detaching = new AgentClient(agent.connect).detach(3);
+    await expect(detaching).rejects.toMatchObject({ kind: 'unsupported', remedy: expect.stringContaining('Stop') });
+    expect(agent.connections).toBe(1);
+  });
+
   it.each<[string, Script, AgentErrorKind]>([
     ['says nothing', silent, 'timeout'],
     ['breaks off in a frame', async (peer) => peer.send(Uint8Array.of(9, 0)), 'lost'],
@@ -66,6 +75,7 @@ describe('a request', () => {
 
   it.each<[string, (client: AgentClient) => Promise<unknown>, Message, Message, unknown]>([
     ['wait', (it) => it.wait(3), { type: 'Wait', process: 3 }, { type: 'ProcessExited', process: 3, ...exit }, exit],
+    ['detach', (it) => it.detach(3), { type: 'Detach', process: 3 }, { type: 'Done' }, undefined],
     [
       'signal',
       (it) => it.signal(3, 9, 'group'),

@@ -181,6 +181,17 @@ export class AgentClient {
     await this.#calls.ask({ type: 'Resize', process, size }, 'Done', options);
   }
 
+  /**
+   * Lets a process that `execute` started go on by itself: its input ends, but on a terminal, which stays open; nothing
+   * that it writes is kept. Its connection gets an error of the kind `conflict`, and its loss ends it no more.
+   */
+  async detach(process: number, options: CallOptions = {}): Promise<void> {
+    const feature = 'detaching from a process';
+    await this.#requireExtensions(feature, options);
+    if (!(await this.hello(options)).features.includes('detach')) throw unknownFeature(feature);
+    await this.#calls.ask({ type: 'Detach', process }, 'Done', options);
+  }
+
   /** All processes of the container. */
   async listProcesses(options: CallOptions = {}): Promise<readonly GuestProcess[]> {
     await this.#requireExtensions('process list', options);
@@ -337,6 +348,14 @@ export class AgentClient {
   async #requireExtensions(feature: string, options: CallOptions): Promise<void> {
     if (await this.#isLegacy(options)) throw legacyError(feature);
   }
+}
+
+/** The guest was booted with the agent of an earlier release. */
+function unknownFeature(feature: string): AgentError {
+  return new AgentError('unsupported', `the agent in this guest does not know ${feature}`, {
+    subject: feature,
+    remedy: 'Stop the container and start it again: it boots with the agent of this release then.',
+  });
 }
 
 function askHello(calls: AgentCalls, software: string, signal: AbortSignal): Promise<AgentInfo> {

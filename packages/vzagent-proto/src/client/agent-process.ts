@@ -140,6 +140,15 @@ export class AgentProcess {
     return this.#dialect.resize(size);
   }
 
+  /**
+   * Lets it go on by itself, and gives the connection up: its input ends, but on a terminal, which stays open, and nothing
+   * that it writes is kept. Only for what `execute` has started.
+   */
+  async detach(): Promise<void> {
+    await this.#dialect.detach();
+    this.close();
+  }
+
   /** Gives the connection up. What becomes of a process that still runs was said when it was started. */
   close(): void {
     if (!this.#hasLeft) this.#connection.destroy();

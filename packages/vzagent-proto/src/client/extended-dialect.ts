@@ -11,6 +11,7 @@ const SPOOL_SLACK = 2 * 256 * 1024 + 1;
 export interface ProcessRequests {
   signal(process: number, signum: number, target: SignalTarget): Promise<void>;
   resize(process: number, size: TerminalSize): Promise<void>;
+  detach(process: number): Promise<void>;
 }
 
 /** What the process was started with, as far as its connection goes; without it less can be checked. */
@@ -83,5 +84,9 @@ export class ExtendedDialect implements ProcessDialect {
 
   resize(size: TerminalSize): Promise<void> {
     return this.#requests.resize(this.id, size);
+  }
+
+  detach(): Promise<void> {
+    return this.#requests.detach(this.id);
   }
 }

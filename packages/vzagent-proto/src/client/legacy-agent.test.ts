@@ -217,6 +217,7 @@ describe('the rest of an agent without extensions', () => {
       client.freeze(),
       client.thaw(),
       client.shutdown(1),
+      client.detach(1),
       client.network(),
       client.watch(),
       client.connectTo({ protocol: 'udp', port: 53 }),

@@ -76,6 +76,10 @@ export class LegacyDialect implements ProcessDialect {
   async resize(): Promise<void> {
     throw legacyError('terminals');
   }
+
+  async detach(): Promise<void> {
+    throw legacyError('detaching from a process');
+  }
 }
 
 /** An agent without extensions cannot do it. */

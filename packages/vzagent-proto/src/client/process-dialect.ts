@@ -26,6 +26,7 @@ export interface ProcessDialect {
   acknowledge(offset: number): Promise<void>;
   signal(signum: number, target: SignalTarget): Promise<void>;
   resize(size: TerminalSize): Promise<void>;
+  detach(): Promise<void>;
 }
 
 /** @returns the exit, if it is one that can be. */

@@ -68,7 +68,7 @@ async function* messagesOf(socket: Socket): AsyncGenerator<Message, void> {
 /** What the agent does with a connection whose first message is not `Hello`, or any when there is no `hello`. */
 export type Script = (peer: Peer, connection: number) => Promise<void>;
 
-export const HELLO: Message = { type: 'Hello', version: 1, features: ['watch'], software: 'scripted 1' };
+export const HELLO: Message = { type: 'Hello', version: 1, features: ['detach', 'watch'], software: 'scripted 1' };
 
 /** An agent that follows a script, on a real Unix socket. */
 export class ScriptedAgent implements AsyncDisposable {

@@ -149,6 +149,38 @@ export function testClient(host: () => ClientHost): void {
     expect(await client.wait(0, { timeoutMs: 20_000 })).toMatchObject({ code: 7, droppedBytes: 0 });
   });
 
+  it('lets a program go on by itself: with its input ended, slowed down by nobody, ended by no lost connection', async () => {
+    await beside(async () => {
+      const argv = ['/bin/sh', '-c', 'echo begun; cat; head -c 3000000 /dev/zero; exit 7'];
+      const process = await client.execute(executeSpec({ argv, spoolBytes: 4096, stdin: true }));
+      for await (const _ of process.output) break;
+      await process.detach();
+      await expect(process.exited).rejects.toMatchObject({ name: 'AgentError' });
+      expect(await client.wait(process.id, { timeoutMs: 20_000 })).toMatchObject({ code: 7, outputEnd: 3_000_006 });
+      // Nothing of it is left to be read, whoever asks.
+      const again = await client.attach(process.id, { stdin: false });
+      expect(await finish(again)).toMatchObject({ stdout: '', code: 7 });
+    });
+  });
+
+  it('lets a program go on that waits for room, and leaves its terminal open', async () => {
+    await beside(async () => {
+      const script = 'head -c 3000000 /dev/zero; read -t 1 line || echo "nothing in time" >/tmp/said; exit 8';
+      const spec = executeSpec({ argv: ['/bin/sh', '-c', script], spoolBytes: 4096, tty: { rows: 1, columns: 80 } });
+      const process = await client.execute({ ...spec, stdin: true }, { acknowledge: 'explicit' });
+      await delay(200);
+      // By its number, as one who is not connected with it may do, too.
+      await client.detach(process.id);
+      await expect(process.exited).rejects.toMatchObject({ kind: 'conflict' });
+      expect(await client.wait(process.id, { timeoutMs: 20_000 })).toMatchObject({ code: 8 });
+      await client.detach(process.id);
+      await expect(client.detach(0)).rejects.toMatchObject({ kind: 'conflict' });
+      await expect(client.detach(4711)).rejects.toMatchObject({ name: 'AgentError' });
+      const said = await client.execute(executeSpec({ argv: ['cat', '/tmp/said'] }));
+      expect(await finish(said)).toMatchObject({ stdout: 'nothing in time\n' });
+    });
+  });
+
   it('leads to UDP, TCP and Unix sockets of the container', async () => {
     const servers = ['echo', '7001', 'count', '7002', 'udp', '7005', 'echo', '/tmp/echo.sock'];
     const process = await client.start(startSpec({ root: SHARE_ROOT, argv: ['sockets', ...servers] }));
