@@ -1,6 +1,12 @@
 import { ZlayerError } from '@zlayer/runtime-core';
+import type { Command } from 'commander';
 
 export const DEFAULT_DETACH_KEYS = 'ctrl-p,ctrl-q';
+
+/** Adds the option of commands that can be left without an end of what they started. */
+export function withDetachKeys(command: Command): Command {
+  return command.option('--detach-keys <keys>', `what leaves it running (default: ${DEFAULT_DETACH_KEYS})`);
+}
 
 /**
  * The bytes of keys such as `ctrl-p,ctrl-q` or `ctrl-a,d`. None for the empty text.

@@ -35,7 +35,7 @@ export const LINUX_VM_CAPABILITIES: RuntimeCapabilities = {
   },
   process: { hostname: true, readOnlyRoot: true, capabilities: true, withoutInit: true },
   rootfs: { types: ['erofs', 'virtiofs'], size: true },
-  exec: { buffered: true, streaming: true, tty: true },
+  exec: { buffered: true, streaming: true, tty: true, detach: true },
   users: { names: true },
   network: {
     publish: ['tcp', 'udp'],

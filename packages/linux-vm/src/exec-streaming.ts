@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import {
+  detachedExec,
   type ExecProcess,
   type ExitResult,
   type OutputChunk,
@@ -23,6 +24,7 @@ export interface StreamingExecTerms {
 
 /** A process in the guest with Node's streams. */
 export class StreamingExec implements ExecProcess {
+  readonly hasStarted = true;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -31,6 +33,7 @@ export class StreamingExec implements ExecProcess {
   readonly #terms: StreamingExecTerms;
   readonly #channels = { stdout: new OutputChannel(), stderr: new OutputChannel() };
   #hasEnded = false;
+  #isDetached = false;
 
   constructor(process: AgentProcess, terms: StreamingExecTerms) {
     this.#process = process;
@@ -39,14 +42,12 @@ export class StreamingExec implements ExecProcess {
     this.stdout = readable(this.#channels.stdout);
     this.stderr = readable(this.#channels.stderr);
     const { signal } = terms;
-    const abort = (): void => {
-      void this.#end(signal?.reason);
-    };
+    const abort = (): void => this.#endIfAborted();
     signal?.addEventListener('abort', abort, { once: true });
     this.exit = this.#carry().finally(() => signal?.removeEventListener('abort', abort));
     this.exit.catch(() => {});
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.on('error', () => {});
-    if (signal?.aborted) abort();
+    abort();
   }
 
   async kill(signal: string | number = 'SIGTERM'): Promise<void> {
@@ -65,10 +66,25 @@ export class StreamingExec implements ExecProcess {
     await this.#process.resize(size);
   }
 
+  async detach(): Promise<void> {
+    if (this.#hasEnded || this.#isDetached) return;
+    this.#isDetached = true;
+    try {
+      await this.#process.detach();
+    } catch (error) {
+      this.#isDetached = false;
+      this.#endIfAborted();
+      // It may end while this is on its way: then there is nothing to leave to itself.
+      if (!(await this.#endsSoon())) throw error;
+    }
+    // Whoever reads slowly does not hold up the news that it is gone.
+    for (const channel of Object.values(this.#channels)) channel.release();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy();
     for (const channel of Object.values(this.#channels)) void channel.return();
-    if (!this.#hasEnded) await this.#process.signal(SIGKILL, 'group').catch(() => {});
+    if (!this.#hasEnded && !this.#isDetached) await this.#process.signal(SIGKILL, 'group').catch(() => {});
     await this.exit.catch(() => {});
   }
 
@@ -87,10 +103,21 @@ export class StreamingExec implements ExecProcess {
     } catch (error) {
       this.#hasEnded = true;
       const { signal } = this.#terms;
+      if (this.#isDetached) {
+        this.stdin.destroy();
+        stdout.end();
+        stderr.end();
+        throw detachedExec();
+      }
       const reason = signal?.aborted ? signal.reason : error;
       for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy(reason);
       throw reason;
     }
+  }
+
+  #endIfAborted(): void {
+    const { signal } = this.#terms;
+    if (signal?.aborted && !this.#isDetached) void this.#end(signal.reason);
   }
 
   async #end(reason: unknown): Promise<void> {
@@ -114,12 +141,14 @@ export function endedExec({ exitCode, message }: NotStarted, unsupportedResize: 
   const stderr = Readable.from([Buffer.from(message)], { objectMode: false });
   const stdout = Readable.from([], { objectMode: false });
   return {
+    hasStarted: false,
     stdin: closedInput(),
     stdout,
     stderr,
     exit: Promise.resolve({ reason: 'exited', exitCode }),
     kill: async () => {},
     resize: () => Promise.reject(unsupportedResize()),
+    detach: async () => {},
     [Symbol.asyncDispose]: async () => {
       for (const stream of [stdout, stderr]) stream.destroy();
     },

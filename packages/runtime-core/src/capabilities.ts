@@ -71,6 +71,8 @@ export interface RuntimeCapabilities {
     buffered: boolean;
     streaming: boolean;
     tty: boolean;
+    /** `detach` of a process of `execStream`. */
+    detach: boolean;
   };
   users: {
     /** Users by name, looked up in the container. */

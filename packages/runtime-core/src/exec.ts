@@ -49,6 +49,8 @@ export interface TerminalSize {
  * its streams are destroyed with the signal's reason, and `exit` rejects with it.
  */
 export interface ExecProcess extends AsyncDisposable {
+  /** False when there is no such program, or it cannot be run: `stderr` says why, and `exit` is 127 or 126. */
+  readonly hasStarted: boolean;
   /** Its end is the process's end of input. */
   readonly stdin: Writable;
   readonly stdout: Readable;
@@ -60,6 +62,13 @@ export interface ExecProcess extends AsyncDisposable {
   kill(signal?: string | number): Promise<void>;
   /** `UNSUPPORTED` without a terminal. */
   resize(size: TerminalSize): Promise<void>;
+  /**
+   * Leaves the process to itself: it goes on, also when this program ends. Its input ends, but for a terminal, which stays
+   * open; what it writes from now on is lost. Its streams end here, `exit` rejects with a `CONFLICT`, and neither the
+   * call's `signal` nor disposing ends it any more. One that has ended keeps its exit. `UNSUPPORTED` where the runtime
+   * does not declare `exec.detach`.
+   */
+  detach(): Promise<void>;
   /** Ends it with SIGKILL and destroys its streams. */
   [Symbol.asyncDispose](): Promise<void>;
 }

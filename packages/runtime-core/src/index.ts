@@ -24,6 +24,7 @@ export {
   STATE_TRANSITIONS,
 } from './container-state.ts';
 export { deferErrors } from './defer-errors.ts';
+export { detachedExec } from './detached-exec.ts';
 export { parseDuration } from './duration.ts';
 export type { ErrorData } from './error-data.ts';
 export { errorFromJSON } from './error-from-json.ts';

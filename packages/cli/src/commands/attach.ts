@@ -1,6 +1,7 @@
 import { type ContainerInstance, type Runtime, ZlayerError } from '@zlayer/runtime-core';
 import type { Cli } from '../cli.ts';
 import type { CommonOptions } from '../common-options.ts';
+import { withDetachKeys } from '../detach-keys.ts';
 import { forwardSignals } from '../forward-signals.ts';
 import { resolveContainer } from '../resolve-container.ts';
 import { converse } from '../session.ts';
@@ -15,8 +16,8 @@ export interface AttachOptions extends CommonOptions {
 export function attachCommand(cli: Cli) {
   const command = newCommand('attach <container>', 'Connect this terminal with a container that runs.')
     .option('--no-stdin', 'pass no input on')
-    .option('--no-sig-proxy', 'keep signals to oneself')
-    .option('--detach-keys <keys>', 'what leaves the container running (default: ctrl-p,ctrl-q)');
+    .option('--no-sig-proxy', 'keep signals to oneself');
+  withDetachKeys(command);
   return action(cli, command, async (name: string, options: AttachOptions) => {
     await using runtime = await cli.supervised(options);
     const { id, instance, state } = await resolveContainer(runtime, name);

@@ -42,15 +42,38 @@ function shared(): { runtime: FakeRuntime; given: Runtime } {
 
 const { given } = shared();
 
-async function zlayer(args: string[], input = '') {
-  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+/** A terminal that a user types at; he gets to see it when the command has begun to read. */
+class Keyboard extends PassThrough {
+  readonly isTTY = true;
+  isRaw = false;
+  readonly #keys: readonly string[];
+
+  constructor(...keys: string[]) {
+    super();
+    this.#keys = keys;
+  }
+
+  setRawMode(mode: boolean): void {
+    this.isRaw = mode;
+    if (!mode) return;
+    // Each comes in a read of its own.
+    const typeNext = (index: number): void => {
+      const key = this.#keys[index];
+      if (key !== undefined) this.write(key, () => setTimeout(typeNext, 5, index + 1));
+    };
+    setTimeout(typeNext, 5, 0);
+  }
+}
+
+async function zlayer(args: string[], input: string | Keyboard = '') {
+  const stdin = typeof input === 'string' ? new PassThrough().end(input) : input;
+  const streams = { stdin, stdout: new PassThrough(), stderr: new PassThrough() };
   const text = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     streams[name].setEncoding('utf8').on('data', (chunk) => {
       text[name] += chunk;
     });
   }
-  streams.stdin.end(input);
   await program({ ...streams, env: {}, local: async () => given, supervised: async () => given }).parseAsync(args, {
     from: 'user',
   });
@@ -104,6 +127,37 @@ it('a container is started, listed, executed in, paused, stopped and removed', a
   expect((await zlayer(['wait', 'web'])).stdout).toBe('137\n');
   expect(await zlayer(['rename', 'web', 'site'])).toMatchObject({ code: 0 });
   expect(await zlayer(['rm', 'site', 'nobody'])).toMatchObject({ code: 1, stdout: 'site\n' });
+});
+
+it('exec -d leaves its command to itself, and says so when there is none', async () => {
+  await web();
+  await given.startContainer({ service: 'web', replica: 0 });
+  expect(await zlayer(['exec', '-d', 'web', 'endure'])).toEqual({ code: 0, stdout: '', stderr: '' });
+  const detached = await zlayer(['exec', '--detach', '--json', '-it', 'web', 'endure']);
+  expect(JSON.parse(detached.stdout)).toMatchObject({ name: 'web-0', instance: expect.any(String) });
+  expect((await zlayer(['top', 'web'])).stdout.match(/endure/g)).toHaveLength(3);
+  const missing = await zlayer(['exec', '-d', 'web', 'no-such-program']);
+  expect(missing).toMatchObject({ code: 127, stdout: '', stderr: expect.stringContaining('no-such-program') });
+});
+
+it('exec -it is left with the detach keys, typed one by one, and its command goes on', async () => {
+  await web();
+  await given.startContainer({ service: 'web', replica: 0 });
+  for (const [options, keys] of [
+    [[], ['typed', '\x10', '\x11']],
+    [
+      ['--detach-keys', 'ctrl-x,y'],
+      ['typed', '\x10\x11', '\x18', 'y', 'lost'],
+    ],
+  ] as const) {
+    const keyboard = new Keyboard(...keys);
+    const left = await zlayer(['exec', '-it', ...options, 'web', 'cat'], keyboard);
+    expect(left).toMatchObject({ code: 0, stderr: '' });
+    expect(keyboard.isRaw).toBe(false);
+  }
+  expect((await zlayer(['top', 'web'])).stdout.match(/cat/g)).toHaveLength(2);
+  const wrong = await zlayer(['exec', '-it', '--detach-keys', 'ctrl-pp', 'web', 'cat'], new Keyboard());
+  expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('ctrl-LETTER') });
 });
 
 it('ps shows only what all of its filters let through', async () => {

@@ -1,7 +1,9 @@
 import { pipeline } from 'node:stream/promises';
-import { type ExecProcess, ZlayerError } from '@zlayer/runtime-core';
-import type { Cli } from '../cli.ts';
+import { type ExecProcess, formatContainerId, ZlayerError } from '@zlayer/runtime-core';
+import { type Cli, say } from '../cli.ts';
 import { append, type CommonOptions } from '../common-options.ts';
+import { DEFAULT_DETACH_KEYS, parseDetachKeys, withDetachKeys } from '../detach-keys.ts';
+import { formatJson } from '../format/json.ts';
 import { forwardSignals } from '../forward-signals.ts';
 import { resolveContainer } from '../resolve-container.ts';
 import { passInput } from '../session.ts';
@@ -10,6 +12,8 @@ import { action, newCommand } from './command.ts';
 import { notATerminal } from './run.ts';
 
 interface ExecOptions extends CommonOptions {
+  detach?: boolean;
+  detachKeys?: string;
   interactive?: boolean;
   tty?: boolean;
   env?: string[];
@@ -21,15 +25,18 @@ const DEFAULT_SIZE = { columns: 80, rows: 24 };
 
 export function execCommand(cli: Cli) {
   const command = newCommand('exec <container> <command...>', 'Run a command in a container that runs.')
+    .option('-d, --detach', 'leave it to itself once it runs; what it writes is not kept')
     .option('-i, --interactive', 'pass standard input on')
     .option('-t, --tty', 'give it a terminal')
     .option('-e, --env <NAME=VALUE>', 'set a variable', append)
     .option('-w, --workdir <directory>', 'working directory in the container')
     .option('-u, --user <user>', 'user, uid, user:group or uid:gid')
     .passThroughOptions();
+  withDetachKeys(command);
   return action(cli, command, async (name: string, argv: string[], options: ExecOptions) => {
-    const { interactive = false, tty = false, workdir: cwd, user } = options;
-    if (tty && interactive && !cli.stdin.isTTY) throw notATerminal();
+    const { detach = false, interactive = false, tty = false, workdir: cwd, user } = options;
+    if (tty && interactive && !detach && !cli.stdin.isTTY) throw notATerminal();
+    const keys = tty && interactive ? parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS) : [];
     await using runtime = await cli.supervised(options);
     const { id, instance } = await resolveContainer(runtime, name);
     const process = await runtime.execStream({ ...id, instance }, argv, {
@@ -38,11 +45,24 @@ export function execCommand(cli: Cli) {
       user,
       tty: tty ? (sizeOf(cli.stdout) ?? DEFAULT_SIZE) : undefined,
     });
-    return await converse(cli, process, { interactive, tty });
+    // One that could not be started says why, like one that is attended.
+    if (!detach || !process.hasStarted) return await converse(cli, process, { keys, interactive, tty });
+    await using left = process;
+    await left.detach();
+    if (options.json) say(cli, formatJson({ name: formatContainerId(id), instance }));
+    return 0;
   });
 }
 
-async function converse(cli: Cli, started: ExecProcess, { interactive, tty }: { interactive: boolean; tty: boolean }) {
+interface Attendance {
+  /** What leaves the process to itself when it is typed. */
+  keys: readonly number[];
+  interactive: boolean;
+  tty: boolean;
+}
+
+/** Resolves to the exit code; 0 when the user has left. */
+async function converse(cli: Cli, started: ExecProcess, { keys, interactive, tty }: Attendance): Promise<number> {
   await using process = started;
   using _raw = tty && interactive ? rawMode(cli) : undefined;
   using _size = tty ? followSize(cli.stdout, (size) => process.resize(size)) : undefined;
@@ -50,20 +70,30 @@ async function converse(cli: Cli, started: ExecProcess, { interactive, tty }: { 
   signals.started();
   const stop = new AbortController();
   const input = { write: (data: Uint8Array) => write(process, data), end: async () => void process.stdin.end() };
-  if (interactive) void passInput(cli, [], { ...input, signal: stop.signal });
-  else process.stdin.end();
+  const left = interactive
+    ? passInput(cli, keys, { ...input, signal: stop.signal })
+    : new Promise<boolean>(() => process.stdin.end());
+  const ended = finish(cli, process);
+  const over = ended.then(
+    () => false,
+    () => false,
+  );
   try {
-    const copied = [
-      pipeline(process.stdout, cli.stdout, { end: false }),
-      pipeline(process.stderr, cli.stderr, { end: false }),
-    ];
-    const [result] = await Promise.all([process.exit, ...copied]);
-    if (result.reason === 'runtime-error') throw new ZlayerError('INTERNAL', result.message);
-    return result.exitCode;
+    const isDetached = await Promise.race([over, left.then((isDetached) => isDetached || over)]);
+    if (!isDetached) return await ended;
+    await process.detach();
+    return 0;
   } finally {
     stop.abort();
     cli.stdin.pause();
   }
+}
+
+async function finish(cli: Cli, { stdout, stderr, exit }: ExecProcess): Promise<number> {
+  const copied = [pipeline(stdout, cli.stdout, { end: false }), pipeline(stderr, cli.stderr, { end: false })];
+  const [result] = await Promise.all([exit, ...copied]);
+  if (result.reason === 'runtime-error') throw new ZlayerError('INTERNAL', result.message);
+  return result.exitCode;
 }
 
 function write({ stdin }: ExecProcess, data: Uint8Array): Promise<void> {

@@ -1,6 +1,7 @@
 import { type ContainerInstance, formatContainerId, type Runtime, ZlayerError } from '@zlayer/runtime-core';
 import { type Cli, say } from '../cli.ts';
 import { withRegistryOptions } from '../common-options.ts';
+import { withDetachKeys } from '../detach-keys.ts';
 import { formatJson } from '../format/json.ts';
 import { forwardSignals } from '../forward-signals.ts';
 import { type ContainerOptions, prepareContainer, readSpec } from '../prepare-container.ts';
@@ -14,10 +15,9 @@ type RunOptions = ContainerOptions & { detach?: boolean; detachKeys?: string };
 export function runCommand(cli: Cli) {
   const command = newCommand('run <image> [command...]', 'Run a command in a new container; end with its exit code.')
     .option('-d, --detach', 'leave it to the supervisor and print its name')
-    .option('--detach-keys <keys>', 'what leaves the container running (default: ctrl-p,ctrl-q)')
     .passThroughOptions()
     .helpOption('--help', 'display help for command');
-  withRegistryOptions(withSpecOptions(command));
+  withRegistryOptions(withDetachKeys(withSpecOptions(command)));
   const run = (image: string, args: string[], options: RunOptions): Promise<number> =>
     options.detach ? runDetached(cli, image, args, options) : runHere(cli, image, args, options);
   return action(cli, command, run, { runs: true });

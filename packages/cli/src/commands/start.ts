@@ -1,5 +1,6 @@
 import { type ContainerInstance, ZlayerError } from '@zlayer/runtime-core';
 import type { Cli } from '../cli.ts';
+import { withDetachKeys } from '../detach-keys.ts';
 import { forEachContainer } from '../each.ts';
 import { resolveContainer } from '../resolve-container.ts';
 import { start } from '../start.ts';
@@ -11,8 +12,8 @@ type StartOptions = AttachOptions & { attach?: boolean; interactive?: boolean };
 export function startCommand(cli: Cli) {
   const command = newCommand('start <container...>', 'Start containers; the supervisor looks after them.')
     .option('-a, --attach', 'show the output, and end with the exit code')
-    .option('-i, --interactive', 'pass standard input on')
-    .option('--detach-keys <keys>', 'what leaves the container running (default: ctrl-p,ctrl-q)');
+    .option('-i, --interactive', 'pass standard input on');
+  withDetachKeys(command);
   return action(cli, command, async (names: string[], options: StartOptions) => {
     await using runtime = await cli.supervised(options);
     const { attach: wantsOutput, interactive: stdin = false } = options;

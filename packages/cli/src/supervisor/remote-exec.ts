@@ -1,8 +1,10 @@
 import { Readable, Writable } from 'node:stream';
 import {
   type ContainerReference,
+  detachedExec,
   type ExecProcess,
   type ExitResult,
+  isZlayerError,
   type StreamingExecOptions,
   signalNumber,
   type TerminalSize,
@@ -15,6 +17,7 @@ type Inboxes = Readonly<Record<'stdout' | 'stderr', Inbox<Uint8Array>>>;
 
 /** A process that the supervisor has started in a container. */
 export class RemoteExec implements ExecProcess {
+  readonly hasStarted: boolean;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -22,8 +25,14 @@ export class RemoteExec implements ExecProcess {
   readonly #requests: RemoteRequests;
   readonly #request: RemoteRequest;
   readonly #inboxes: Inboxes;
+  #isDetached = false;
 
-  private constructor(requests: RemoteRequests, request: RemoteRequest, inboxes: Inboxes) {
+  private constructor(
+    requests: RemoteRequests,
+    request: RemoteRequest,
+    { hasStarted, inboxes }: { hasStarted: boolean; inboxes: Inboxes },
+  ) {
+    this.hasStarted = hasStarted;
     this.#requests = requests;
     this.#request = request;
     this.#inboxes = inboxes;
@@ -46,21 +55,23 @@ export class RemoteExec implements ExecProcess {
   ): Promise<RemoteExec> {
     const { signal, ...rest } = options;
     signal?.throwIfAborted();
-    const started = Promise.withResolvers<void>();
+    const started = Promise.withResolvers<boolean>();
     const inbox = (channel: string): Inbox<Uint8Array> =>
       new Inbox((bytes) => requests.tell('grant', request.key, { channel, bytes }));
     const inboxes = { stdout: inbox('stdout'), stderr: inbox('stderr') };
     const request = requests.open('exec', { args: [container, command, rest] }, (event) => {
       const told = event as ExecEvent;
-      if (told.type === 'started') started.resolve();
+      if (told.type === 'started') started.resolve(told.hasStarted);
       else if (told.type === 'ended') inboxes[told.stream].end();
       else inboxes[told.type].push(told.data, told.data.byteLength + ITEM_BYTES);
     });
     const settled = requests.settled(request, { signal });
     settled.catch(started.reject);
-    await started.promise;
-    const exec = new RemoteExec(requests, { key: request.key, result: settled }, inboxes);
-    const abort = (): void => exec.#fail(signal?.reason);
+    const hasStarted = await started.promise;
+    const exec = new RemoteExec(requests, { key: request.key, result: settled }, { hasStarted, inboxes });
+    const abort = (): void => {
+      if (!exec.#isDetached) exec.#fail(signal?.reason);
+    };
     signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) abort();
     const done = (): void => signal?.removeEventListener('abort', abort);
@@ -76,10 +87,21 @@ export class RemoteExec implements ExecProcess {
     await this.#requests.control('resize', this.#request.key, { size });
   }
 
+  async detach(): Promise<void> {
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    try {
+      await this.#requests.control('detach', this.#request.key);
+    } catch (error) {
+      this.#isDetached = false;
+      throw error;
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const stream of this.#streams) stream.destroy();
     await Promise.all([this.#inboxes.stdout.return(), this.#inboxes.stderr.return()]);
-    await this.kill('SIGKILL').catch(() => {});
+    if (!this.#isDetached) await this.kill('SIGKILL').catch(() => {});
     await this.#request.result.catch(() => {});
   }
 
@@ -93,6 +115,11 @@ export class RemoteExec implements ExecProcess {
       await Promise.all([this.#inboxes.stdout.drained, this.#inboxes.stderr.drained]);
       return exit;
     } catch (error) {
+      if (this.#isDetached && isZlayerError(error) && error.code === 'CONFLICT') {
+        this.stdin.destroy();
+        for (const inbox of Object.values(this.#inboxes)) inbox.end();
+        throw detachedExec();
+      }
       this.#fail(error);
       throw error;
     }

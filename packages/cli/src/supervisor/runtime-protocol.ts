@@ -12,7 +12,7 @@ import type { RuntimeCapabilities, RuntimeEvent } from '@zlayer/runtime-core';
  *   connect  { runtime, key, args }                   → events: ConnectEvent; input comes by `write` and `end`
  *
  *   grant { key, channel, bytes }   write { key, data }   end { key }   cancel { key }
- *   signal { key, signal }   resize { key, size }
+ *   signal { key, signal }   resize { key, size }   detach { key }
  *
  * An answer's events are held back when the reader has not granted enough for them.
  */
@@ -35,7 +35,7 @@ export interface Description {
 
 /** Output of a process that was started by `exec`. */
 export type ExecEvent =
-  | { type: 'started' }
+  | { type: 'started'; hasStarted: boolean }
   | { type: 'stdout' | 'stderr'; data: Uint8Array }
   | { type: 'ended'; stream: 'stdout' | 'stderr' };
 

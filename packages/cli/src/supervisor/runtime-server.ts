@@ -165,7 +165,7 @@ export class RuntimeServer {
       session.process = running;
       session.input = running.stdin;
       running.stdin.on('error', () => {});
-      session.tell({ type: 'started' } satisfies ExecEvent);
+      session.tell({ type: 'started', hasStarted: running.hasStarted } satisfies ExecEvent);
       const outputs = (['stdout', 'stderr'] as const).map(async (stream) => {
         await sendBytes(session, running[stream], stream);
         session.tell({ type: 'ended', stream } satisfies ExecEvent);
@@ -213,6 +213,8 @@ export class RuntimeServer {
         return await session?.process?.kill(params['signal'] as string | number);
       case 'resize':
         return await session?.process?.resize(params['size'] as Parameters<ExecProcess['resize']>[0]);
+      case 'detach':
+        return await session?.process?.detach();
       default:
         throw unknownRequest(method);
     }

@@ -50,6 +50,7 @@ export function unitedCapabilities(all: readonly RuntimeCapabilities[]): Runtime
       buffered: some(({ exec }) => exec.buffered),
       streaming: some(({ exec }) => exec.streaming),
       tty: some(({ exec }) => exec.tty),
+      detach: some(({ exec }) => exec.detach),
     },
     users: { names: some(({ users }) => users.names) },
     network: {

@@ -44,6 +44,7 @@ export const DECLARED = {
   'exec.buffered': ({ exec }: RuntimeCapabilities) => exec.buffered,
   'exec.streaming': ({ exec }: RuntimeCapabilities) => exec.streaming,
   'exec.tty': ({ exec }: RuntimeCapabilities) => exec.tty,
+  'exec.detach': ({ exec }: RuntimeCapabilities) => exec.detach,
   'users.names': ({ users }: RuntimeCapabilities) => users.names,
   'network.publish': ({ network }: RuntimeCapabilities) => network.publish.length > 0,
   'network.connect': ({ network }: RuntimeCapabilities) => network.connect,

@@ -33,6 +33,8 @@ export const CONFORMANCE_SCRIPTS = {
     'echo "both $CONFORMANCE_BOTH"; echo "spec $CONFORMANCE_SPEC"; echo "args $*"',
   /** Its input is its output. */
   cat: 'cat',
+  /** Reads its input to the end, writes more than anybody keeps, and leaves a file. */
+  floodThenTouch: 'echo ready; cat; head -c 3000000 /dev/zero; : > "$1"',
   /** Writes to both streams and fails. */
   fail5: 'echo out; echo err >&2; exit 5',
   killItself: 'kill -KILL $$; sleep 10',

@@ -69,6 +69,13 @@ const PROGRAMS: Readonly<Record<ConformanceScript, FakeProgram>> = {
     await write(context, 0, 32 * 1024 ** 2);
     return 0;
   },
+  floodThenTouch: async (context) => {
+    await context.stdout.write('ready\n');
+    for await (const data of context.stdin) await context.stdout.write(data);
+    await write(context, 0, 3_000_000);
+    context.files.write(context.argv[4] ?? '', '');
+    return 0;
+  },
   ticker: async ({ stdout, sleep }) => {
     for (;;) {
       await stdout.write('tick\n');

@@ -30,6 +30,7 @@ export const FAKE_CAPABILITIES = [
   'exec.buffered',
   'exec.streaming',
   'exec.tty',
+  'exec.detach',
   'users.names',
   'network.publish',
   'network.sockets',
@@ -87,6 +88,7 @@ export function fakeCapabilities(without: ReadonlySet<FakeCapability>): RuntimeC
       buffered: has('exec.buffered'),
       streaming: has('exec.streaming'),
       tty: has('exec.tty'),
+      detach: has('exec.detach'),
     },
     users: { names: has('users.names') },
     network: {

@@ -424,6 +424,7 @@ export class FakeContainer {
     return new FakeProcess({
       pid: this.#lastPid,
       program,
+      isMissing: found === undefined,
       argv,
       env: { ...Object.fromEntries(mergeEnv(image.env, spec.env)), ...env },
       cwd: cwd ?? spec.command.workdir ?? (image.workdir || '/'),

@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import type { ExitResult } from '../container-state.ts';
+import { detachedExec } from '../detached-exec.ts';
 import { ZlayerError } from '../errors.ts';
 import type { ExecProcess, ExecResult, TerminalSize } from '../exec.ts';
 import type { OutputChunk } from '../output.ts';
@@ -47,6 +48,13 @@ export async function runToEnd(
   }
 }
 
+/** What is refused of a process, and why. */
+export interface ExecRefusals {
+  resize(): ZlayerError;
+  /** Absent: it can be detached. */
+  detach?: (() => ZlayerError) | undefined;
+}
+
 /** A process with Node's streams. */
 export class FakeExecProcess implements ExecProcess {
   readonly stdin: Writable;
@@ -54,14 +62,16 @@ export class FakeExecProcess implements ExecProcess {
   readonly stderr: Readable;
   readonly exit: Promise<ExitResult>;
   readonly #process: FakeProcess;
-  readonly #unsupportedResize: () => ZlayerError;
+  readonly #refusals: ExecRefusals;
+  readonly #detach = Promise.withResolvers<never>();
+  #isDetached = false;
 
-  constructor(spawn: Spawn, signal: AbortSignal | undefined, unsupportedResize: () => ZlayerError) {
+  constructor(spawn: Spawn, signal: AbortSignal | undefined, refusals: ExecRefusals) {
     signal?.throwIfAborted();
     const queues = { stdout: outputQueue(), stderr: outputQueue() };
     const process = spawn(({ stream, data }) => queues[stream].push(data));
     this.#process = process;
-    this.#unsupportedResize = unsupportedResize;
+    this.#refusals = refusals;
     this.stdout = Readable.from(queues.stdout, { objectMode: false });
     this.stderr = Readable.from(queues.stderr, { objectMode: false });
     this.stdin = new Writable({
@@ -83,14 +93,25 @@ export class FakeExecProcess implements ExecProcess {
       for (const queue of Object.values(queues)) queue.abandon();
     };
     signal?.addEventListener('abort', abort, { once: true });
-    this.exit = process.exit.then(async (result) => {
+    const ended = process.exit.then(async (result) => {
       for (const queue of Object.values(queues)) queue.end();
       await Promise.all(Object.values(queues).map((queue) => queue.drained()));
       signal?.removeEventListener('abort', abort);
       signal?.throwIfAborted();
       return result;
     });
-    this.exit.catch(() => {});
+    const detached = this.#detach.promise.catch((error: unknown) => {
+      signal?.removeEventListener('abort', abort);
+      // What is there can still be read.
+      for (const queue of Object.values(queues)) queue.end();
+      throw error;
+    });
+    this.exit = Promise.race([ended, detached]);
+    for (const promise of [ended, detached, this.exit]) promise.catch(() => {});
+  }
+
+  get hasStarted(): boolean {
+    return !this.#process.options.isMissing;
   }
 
   async kill(signal: string | number = 'SIGTERM'): Promise<void> {
@@ -98,13 +119,23 @@ export class FakeExecProcess implements ExecProcess {
   }
 
   async resize(size: TerminalSize): Promise<void> {
-    if (!this.#process.options.terminal) throw this.#unsupportedResize();
+    if (!this.#process.options.terminal) throw this.#refusals.resize();
     this.#process.resize(size);
   }
 
+  async detach(): Promise<void> {
+    if (this.#refusals.detach) throw this.#refusals.detach();
+    if (this.#isDetached || !this.#process.running) return;
+    this.#isDetached = true;
+    this.#detach.reject(detachedExec());
+    this.stdin.destroy();
+    if (!this.#process.options.terminal) this.#process.closeInput();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#process.deliver(9);
     for (const stream of [this.stdin, this.stdout, this.stderr]) stream.destroy();
+    if (this.#isDetached) return;
+    this.#process.deliver(9);
     await this.#process.exit;
   }
 }

@@ -20,6 +20,8 @@ const SIGWINCH = 28;
 export interface FakeProcessOptions {
   pid: number;
   program: FakeProgram;
+  /** It only says that there is no such program. */
+  isMissing: boolean;
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   cwd: string;

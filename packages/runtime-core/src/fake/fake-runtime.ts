@@ -325,11 +325,10 @@ export class FakeRuntime extends BaseRuntime {
     if (options.tty) this.#needs('exec.tty', 'execStream');
     const container = this.#get(reference);
     this.#checkExec(command, options, 'execStream');
-    return new FakeExecProcess(
-      (output) => container.exec(command, options, output),
-      options.signal,
-      () => this.unsupportedError('resize'),
-    );
+    return new FakeExecProcess((output) => container.exec(command, options, output), options.signal, {
+      resize: () => this.unsupportedError('resize'),
+      detach: this.capabilities().exec.detach ? undefined : () => this.unsupportedError('detach'),
+    });
   }
 
   override async connect(container: ContainerReference, port: number, { signal }: Cancellable = {}): Promise<Duplex> {

@@ -235,6 +235,64 @@ export function exec(suite: Suite): void {
       expect(await process.exit).toEqual({ reason: 'signal', exitCode: 137, signal: 9 });
     });
 
+    suite.testWith('exec.streaming', 'a streaming exec says whether there is such a program', async () => {
+      const { runtime, container } = await host();
+      for (const [command, hasStarted] of [
+        [shellCommand('exit41'), true],
+        [['/no/such/program'], false],
+        [['/etc/passwd'], false],
+      ] as const) {
+        await using process = await runtime.execStream(container, command);
+        expect(process.hasStarted).toBe(hasStarted);
+      }
+    });
+
+    suite.testWith(
+      ['exec.detach', 'exec.buffered'],
+      'a detached exec goes on by itself: its input ends, nobody has to read its output, and nothing here ends it',
+      async () => {
+        const { runtime, container } = await host();
+        const file = '/tmp/left-by-a-detached-exec';
+        const abort = new AbortController();
+        const command = shellCommand('floodThenTouch', [file]);
+        {
+          await using process = await runtime.execStream(container, command, { user: '0:0', signal: abort.signal });
+          process.stderr.resume();
+          expect(await firstData(process)).toBe('ready\n');
+          await process.detach();
+          await expectError(process.exit, 'CONFLICT');
+          expect(await text(process.stdout)).toBe('');
+          await process.detach();
+        }
+        abort.abort(new Error('too late'));
+        const left = async (): Promise<number> =>
+          (await runtime.exec(container, shellCommand('isThere', [file]))).exitCode;
+        await expect.poll(left, { timeout: 10_000 }).toBe(0);
+      },
+    );
+
+    suite.testWith(
+      ({ exec: { streaming, detach } }) => streaming && !detach,
+      'detaching from an exec is UNSUPPORTED, and leaves it as it is',
+      async () => {
+        const { runtime, container } = await host();
+        await using process = await runtime.execStream(container, shellCommand('fail5'));
+        await expectError(process.detach(), 'UNSUPPORTED');
+        expect(await Promise.all([text(process.stdout), text(process.stderr)])).toEqual(['out\n', 'err\n']);
+        expect(await process.exit).toEqual({ reason: 'exited', exitCode: 5 });
+      },
+    );
+
+    suite.testWith('exec.detach', 'an exec that has ended before it is detached keeps its exit', async () => {
+      const { runtime, container } = await host();
+      await using process = await runtime.execStream(container, shellCommand('fail5'));
+      const output = Promise.all([text(process.stdout), text(process.stderr)]);
+      expect(await process.exit).toEqual({ reason: 'exited', exitCode: 5 });
+      await process.detach();
+      expect(await output).toEqual(['out\n', 'err\n']);
+      expect(await process.exit).toEqual({ reason: 'exited', exitCode: 5 });
+    });
+
     suite.testWith('exec.streaming', 'resizing without a terminal is UNSUPPORTED', async () => {
       const { runtime, container } = await host();
       await using process = await runtime.execStream(container, shellCommand('cat'));
