@@ -37,6 +37,7 @@ export const REQUIREMENTS = {
   python3: ['python3'],
   zsh: ['zsh'],
   fish: ['fish'],
+  tmux: ['tmux'],
 };
 
 /** The one package that Debian's releases lack; it needs nothing newer than Debian 12's libc. All works without it. */
