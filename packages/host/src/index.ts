@@ -1,6 +1,9 @@
 export { type AttachHostOptions, attachHost } from './attach-host.ts';
 export { containerDirectory, type DataDirectoryOptions, dataDirectory } from './data-directory.ts';
 export { emptyRunDirectory } from './empty-run-directory.ts';
+export { EventJournal, type EventJournalOptions } from './events/event-journal.ts';
+export type { JournalEntry } from './events/journal-entry.ts';
+export type { ReadJournalOptions } from './events/read-journal.ts';
 export type { CommonHostConfig, HostConfig, HostProgram, SpecialHostConfig } from './host-config.ts';
 export type { HostProcess } from './host-process.ts';
 export { hostProgramPath } from './host-program.ts';

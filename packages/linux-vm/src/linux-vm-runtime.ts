@@ -18,7 +18,7 @@ import {
   type CreatedContainer,
   checkContainerId,
   deferErrors,
-  EventBroadcast,
+  type EventOptions,
   type ExecProcess,
   type ExecResult,
   type ExitResult,
@@ -60,6 +60,7 @@ import type { ContainerHandle } from './container-handle.ts';
 import { alreadyExists, ContainerRegistry, notFound } from './container-registry.ts';
 import type { Guest } from './guest.ts';
 import { hostPlatform, ImageLibrary } from './image-library.ts';
+import { RuntimeEvents } from './runtime-events.ts';
 import { processOf } from './start-spec.ts';
 import { VolumeStore } from './volume-store.ts';
 
@@ -92,7 +93,7 @@ export class LinuxVmRuntime extends BaseRuntime {
   readonly #options: LinuxVmRuntimeOptions;
   readonly #images: ImageLibrary;
   readonly #containers: ContainerRegistry;
-  readonly #events = new EventBroadcast<RuntimeEvent>();
+  readonly #events: RuntimeEvents;
   readonly #clocks: ClockKeeper;
   /** Addresses in overlay networks, by instance. */
   readonly #overlays = new Map<string, string>();
@@ -102,6 +103,7 @@ export class LinuxVmRuntime extends BaseRuntime {
     const { name, driver, cacheDir, insecureRegistries, startTimeoutMs = DEFAULT_START_TIMEOUT_MS } = options;
     const dataDir = dataDirectory({ option: options.dataDir });
     this.name = name;
+    this.#events = new RuntimeEvents(join(dataDir, name, 'events'));
     this.#options = options;
     this.#images = new ImageLibrary({ directory: dataDir, insecureRegistries });
     const volumes = new VolumeStore(join(dataDir, 'volumes'));
@@ -413,8 +415,8 @@ export class LinuxVmRuntime extends BaseRuntime {
     return await this.#inGuest(container, (guest) => guest.archiveHead(absolute(path)));
   }
 
-  events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
-    return this.#events.read(options);
+  events(options: EventOptions = {}): AsyncIterable<RuntimeEvent> {
+    return deferErrors(() => this.#events.read(options));
   }
 
   override async recover(): Promise<ContainerSummary[]> {
@@ -439,7 +441,7 @@ export class LinuxVmRuntime extends BaseRuntime {
   async close(): Promise<void> {
     this.#clocks[Symbol.dispose]();
     await this.#containers.close();
-    this.#events.close();
+    await this.#events.close();
   }
 
   #report(container: Container, event: ContainerEvent): void {

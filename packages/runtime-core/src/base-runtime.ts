@@ -7,7 +7,7 @@ import { type ContainerId, formatContainerId } from './container-id.ts';
 import type { ContainerReference } from './container-reference.ts';
 import { type ContainerState, type ExitResult, isActive } from './container-state.ts';
 import { ConflictError, type ErrorCode, isZlayerError, ZlayerError } from './errors.ts';
-import type { RuntimeEvent } from './events.ts';
+import type { EventOptions, RuntimeEvent } from './events.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from './exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from './images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from './network.ts';
@@ -47,7 +47,7 @@ export abstract class BaseRuntime implements Runtime {
   abstract waitContainer(container: ContainerReference, options?: WaitOptions): Promise<ExitResult>;
   abstract logsStream(container: ContainerReference, options?: LogOptions): AsyncIterable<LogChunk>;
   abstract attachContainer(container: ContainerReference, options?: Cancellable): AsyncIterable<OutputChunk>;
-  abstract events(options?: Cancellable): AsyncIterable<RuntimeEvent>;
+  abstract events(options?: EventOptions): AsyncIterable<RuntimeEvent>;
   abstract close(): Promise<void>;
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -27,6 +27,19 @@ describe('EventBroadcast', () => {
     expect(await reading).toEqual({ done: false, value: 7 });
   });
 
+  it('fails the readers that there are, once they have read what is there, and no later ones', async () => {
+    const broadcast = new EventBroadcast<number>();
+    const reader = broadcast.read()[Symbol.asyncIterator]();
+    broadcast.emit(1);
+    broadcast.fail(new Error('gone'));
+    expect(await reader.next()).toEqual({ done: false, value: 1 });
+    await expect(reader.next()).rejects.toThrow('gone');
+    const later = broadcast.read();
+    broadcast.emit(2);
+    broadcast.close();
+    expect(await collect(later)).toEqual([2]);
+  });
+
   it('forgets a reader that leaves before it has read anything', async () => {
     const broadcast = new EventBroadcast<number>();
     const events = broadcast.read()[Symbol.asyncIterator]();

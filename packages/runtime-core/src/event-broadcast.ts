@@ -25,6 +25,14 @@ export class EventBroadcast<T> {
     }
   }
 
+  /** Ends the readers that there are with an error, once they have read what is there. */
+  fail(error: unknown): void {
+    for (const reader of this.#readers) {
+      reader.failure ??= error;
+      reader.wake();
+    }
+  }
+
   /** Ends every reader once it has read what is there. */
   close(): void {
     this.#closed = true;

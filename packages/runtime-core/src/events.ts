@@ -1,3 +1,4 @@
+import type { Cancellable } from './cancellable.ts';
 import type { ContainerId } from './container-id.ts';
 import type { ContainerInstance } from './container-reference.ts';
 import type { ContainerState, ExitResult } from './container-state.ts';
@@ -32,3 +33,13 @@ export type RuntimeEvent = { time: Date; container: ContainerInstance } & (
 
 /** The kinds of {@link RuntimeEvent}. */
 export type RuntimeEventType = RuntimeEvent['type'];
+
+/** Options of `events`. */
+export interface EventOptions extends Cancellable {
+  /** Also what has happened since then, as far as the runtime remembers it. Default: what happens from the call on. */
+  since?: Date | undefined;
+  /** Nothing that happens from then on: the stream ends then, or at once when that is past. Default: no end. */
+  until?: Date | undefined;
+  /** Only what happens to containers that this runtime object owns, not what other programs do beside it. */
+  own?: boolean | undefined;
+}

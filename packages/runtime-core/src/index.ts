@@ -52,7 +52,7 @@ export {
   type ZlayerErrorOptions,
 } from './errors.ts';
 export { EventBroadcast } from './event-broadcast.ts';
-export type { HealthStatus, RuntimeEvent, RuntimeEventType } from './events.ts';
+export type { EventOptions, HealthStatus, RuntimeEvent, RuntimeEventType } from './events.ts';
 export type {
   BufferedExecOptions,
   ExecOptions,

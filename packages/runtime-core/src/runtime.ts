@@ -5,7 +5,7 @@ import type { RuntimeCapabilities } from './capabilities.ts';
 import type { ContainerId } from './container-id.ts';
 import type { ContainerReference } from './container-reference.ts';
 import type { ContainerState, ExitResult } from './container-state.ts';
-import type { HealthStatus, RuntimeEvent } from './events.ts';
+import type { EventOptions, HealthStatus, RuntimeEvent } from './events.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from './exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from './images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from './network.ts';
@@ -243,8 +243,11 @@ export interface Runtime extends AsyncDisposable {
   /** What is at a path, without following a link at its end. `NOT_FOUND` when there is nothing. */
   archiveHead(container: ContainerReference, path: string): Promise<FileStatus>;
 
-  /** What happens from now on, to all containers of this runtime. */
-  events(options?: Cancellable): AsyncIterable<RuntimeEvent>;
+  /**
+   * What happens from now on, to all containers of this runtime: also to those of other programs that use the same data
+   * directory, a little later and in no order with the others.
+   */
+  events(options?: EventOptions): AsyncIterable<RuntimeEvent>;
 
   /**
    * Takes over what an earlier process has left: containers that run go on, and those that ended meanwhile say how. What

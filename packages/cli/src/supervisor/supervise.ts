@@ -54,7 +54,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervisor> 
 /** Keeps in mind which containers need their owner. */
 function watch(runtime: Runtime, atWork: Set<string>, onChange: () => void): void {
   const read = async (): Promise<void> => {
-    for await (const event of runtime.events()) {
+    for await (const event of runtime.events({ own: true })) {
       const { instance } = event.container;
       if (isAtWork(event, atWork.has(instance))) atWork.add(instance);
       else if (atWork.delete(instance)) onChange();

@@ -12,6 +12,7 @@ import {
   type ContainerStats,
   type ContainerSummary,
   type CreatedContainer,
+  type EventOptions,
   type ExecProcess,
   type ExecResult,
   type ExitResult,
@@ -266,8 +267,8 @@ export class SupervisedRuntime extends BaseRuntime {
   override archiveHead(container: ContainerReference, path: string): Promise<FileStatus> {
     return this.#call('archiveHead', [container, path]);
   }
-  events({ signal }: Cancellable = {}): AsyncIterable<RuntimeEvent> {
-    return remoteItems(this.#requests, 'events', [{}], { signal });
+  events({ signal, ...options }: EventOptions = {}): AsyncIterable<RuntimeEvent> {
+    return remoteItems(this.#requests, 'events', [options], { signal });
   }
   override recover(): Promise<ContainerSummary[]> {
     return this.#call('recover', []);

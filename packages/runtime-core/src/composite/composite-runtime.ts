@@ -6,7 +6,7 @@ import { type ContainerId, formatContainerId } from '../container-id.ts';
 import type { ContainerReference } from '../container-reference.ts';
 import type { ContainerState, ExitResult } from '../container-state.ts';
 import { AlreadyExistsError, InternalError, InvalidSpecError, NotFoundError } from '../errors.ts';
-import type { RuntimeEvent } from '../events.ts';
+import type { EventOptions, RuntimeEvent } from '../events.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from '../exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from '../images.ts';
 import type { OverlayAttachKind, OverlayConfig, PublishedPort } from '../network.ts';
@@ -350,7 +350,7 @@ export class CompositeRuntime implements Runtime {
   }
 
   /** The events of all delegates, those of one container in order. */
-  events(options?: Cancellable): AsyncIterable<RuntimeEvent> {
+  events(options?: EventOptions): AsyncIterable<RuntimeEvent> {
     return mergeEvents(this.#runtimes, options);
   }
 

@@ -1,16 +1,18 @@
-import type { Cancellable } from '../cancellable.ts';
 import { EventBroadcast } from '../event-broadcast.ts';
-import type { RuntimeEvent } from '../events.ts';
+import type { EventOptions, RuntimeEvent } from '../events.ts';
 import type { Runtime } from '../runtime.ts';
 import { isRefusal } from './refusal.ts';
 
 /**
- * The events of several runtimes from the moment of the call on, as they arrive: those of one container stay in order.
+ * The events of several runtimes, as they arrive: those of one container stay in order.
  * Ends when all have ended. A runtime that has no events to give is left out, unless all are so.
  *
  * @throws while reading: what a runtime fails with, after the events before it; `INTERNAL` when 10 000 events wait.
  */
-export function mergeEvents(runtimes: readonly Runtime[], { signal }: Cancellable = {}): AsyncIterable<RuntimeEvent> {
+export function mergeEvents(
+  runtimes: readonly Runtime[],
+  { signal, ...options }: EventOptions = {},
+): AsyncIterable<RuntimeEvent> {
   const over = new AbortController();
   const until = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
   const merged = new EventBroadcast<RuntimeEvent>();
@@ -21,7 +23,7 @@ export function mergeEvents(runtimes: readonly Runtime[], { signal }: Cancellabl
   const forward = async (runtime: Runtime): Promise<void> => {
     let heard = false;
     try {
-      for await (const event of runtime.events({ signal: until })) {
+      for await (const event of runtime.events({ ...options, signal: until })) {
         heard = true;
         merged.emit(event);
       }

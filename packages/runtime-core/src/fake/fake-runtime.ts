@@ -11,8 +11,7 @@ import type { ContainerReference } from '../container-reference.ts';
 import type { ContainerState, ExitResult } from '../container-state.ts';
 import { deferErrors } from '../defer-errors.ts';
 import { ZlayerError } from '../errors.ts';
-import { EventBroadcast } from '../event-broadcast.ts';
-import type { RuntimeEvent } from '../events.ts';
+import type { EventOptions, RuntimeEvent } from '../events.ts';
 import type { BufferedExecOptions, ExecProcess, ExecResult, StreamingExecOptions, TerminalSize } from '../exec.ts';
 import type { ImageDetails, ImageSummary, PruneReport, PulledImage, PullOptions, PushOptions } from '../images.ts';
 import type { PublishedPort } from '../network.ts';
@@ -27,6 +26,7 @@ import { parseUser } from '../user.ts';
 import { archiveOf, headOf, unpackInto } from './fake-archive.ts';
 import { type FakeCapability, fakeCapabilities } from './fake-capabilities.ts';
 import { FakeContainer, type FakeOwner } from './fake-container.ts';
+import { FakeEventHistory } from './fake-event-history.ts';
 import { FakeExecProcess, runToEnd } from './fake-exec.ts';
 import type { FakeHost } from './fake-host.ts';
 import type { FakeImage } from './fake-image.ts';
@@ -70,7 +70,7 @@ export class FakeRuntime extends BaseRuntime {
   readonly #without: ReadonlySet<FakeCapability>;
   readonly #images: FakeImageStore;
   readonly #containers = new Map<string, FakeContainer>();
-  readonly #events = new EventBroadcast<RuntimeEvent>();
+  readonly #events = new FakeEventHistory();
 
   readonly #state: FakeState;
   readonly #shared: boolean;
@@ -429,7 +429,7 @@ export class FakeRuntime extends BaseRuntime {
     return (await this.listContainers()).filter(({ id }) => names.has(formatContainerId(id)));
   }
 
-  events(options: Cancellable = {}): AsyncIterable<RuntimeEvent> {
+  events(options: EventOptions = {}): AsyncIterable<RuntimeEvent> {
     return this.#events.read(options);
   }
 

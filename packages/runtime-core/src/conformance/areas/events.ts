@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { RuntimeEvent } from '../../events.ts';
+import type { EventOptions, RuntimeEvent } from '../../events.ts';
 import { drain, expectReason } from '../expect-error.ts';
 import type { Suite } from '../suite.ts';
 
@@ -72,6 +72,29 @@ export function events(suite: Suite): void {
       }
       expect(seen.filter((type) => type !== 'state')).toEqual(['created', 'removed']);
     });
+
+    suite.test(
+      'events since a moment begin with what has happened, and end at the moment until which they go',
+      async (bench) => {
+        const since = new Date();
+        const container = await bench.create(bench.shell('exit0'));
+        // So that the two events are not of the same moment.
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        await bench.runtime.removeContainer(container);
+        await bench.lab.events.shows(container.instance, 'removed');
+        const removed = bench.lab.events.of(container.instance).find(({ type }) => type === 'removed');
+        const typesOf = async (options: EventOptions): Promise<string[]> => {
+          const types: string[] = [];
+          for await (const event of bench.runtime.events(options)) {
+            if (event.container.instance === container.instance && event.type !== 'state') types.push(event.type);
+          }
+          return types;
+        };
+        expect(await typesOf({ since, until: new Date(Date.now() + 50) })).toEqual(['created', 'removed']);
+        expect(await typesOf({ since, until: removed?.time })).toEqual(['created']);
+        expect(await typesOf({ until: new Date(0) })).toEqual([]);
+      },
+    );
 
     suite.test('aborted events end with the reason of their signal', async (bench) => {
       const controller = new AbortController();
