@@ -6,6 +6,7 @@ import { completeCommand, completionCommand } from './commands/completion.ts';
 import { cpCommand } from './commands/cp.ts';
 import { createCommand } from './commands/create.ts';
 import { doctorCommand, versionCommand } from './commands/doctor.ts';
+import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
 import * as images from './commands/images.ts';
 import * as lifecycle from './commands/lifecycle.ts';
@@ -35,7 +36,7 @@ const COMMANDS: readonly CommandFactory[] = [
   cpCommand,
   look.portCommand,
   look.inspectCommand,
-  look.eventsCommand,
+  eventsCommand,
   waitCommand,
   lifecycle.renameCommand,
   lifecycle.pauseCommand,

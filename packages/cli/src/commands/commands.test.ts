@@ -195,6 +195,42 @@ it('a start says on stderr what it could not give', async () => {
   expect(JSON.parse(started.stderr)).toMatchObject({ warning: { kind: 'reduced', given: 1024 ** 4 } });
 });
 
+it('events are told in Docker’s words, from a moment to a moment, filtered, and whole as JSON', async () => {
+  // Not of the same moment as what the test before this one has left.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const since = `${Date.now() / 1000}`;
+  await web();
+  await given.startContainer({ service: 'web', replica: 0 });
+  for (const call of ['pause', 'unpause', 'kill']) await zlayer([call, 'web']);
+  await zlayer(['wait', 'web']);
+  await zlayer(['rename', 'web', 'site']);
+  await zlayer(['rm', 'site']);
+  const told = async (...args: string[]): Promise<string> => {
+    return (await zlayer(['events', '--since', since, '--until', `${Date.now() / 1000 + 0.1}`, ...args])).stdout;
+  };
+  const lines = (await told()).trimEnd().split('\n');
+  expect(lines.map((line) => /^\S+Z container (\w+) \S+ \((.*)\)$/.exec(line)?.slice(1))).toEqual([
+    ['create', 'name=web-0'],
+    ['start', 'name=web-0'],
+    ['pause', 'name=web-0'],
+    ['unpause', 'name=web-0'],
+    ['die', 'exitCode=137, name=web-0'],
+    ['rename', 'oldName=web-0, name=site-0'],
+    ['destroy', 'name=site-0'],
+  ]);
+  expect(await told('-f', 'container=web', '-f', 'event=die', '-f', 'event=start')).toMatch(
+    /^.* start .*\n.* die .*\n$/,
+  );
+  const documents = (await told('--json'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(documents).toContainEqual(expect.objectContaining({ type: 'exited', action: 'die', name: 'web-0' }));
+  expect(documents).toContainEqual(expect.objectContaining({ type: 'state', state: { status: 'initializing' } }));
+  expect(await zlayer(['events', '--filter', 'colour=red'])).toMatchObject({ code: 1, stdout: '' });
+  expect(await zlayer(['events', '--since', 'yesterday'])).toMatchObject({ code: 1, stdout: '' });
+});
+
 it('errors are JSON where JSON is asked for', async () => {
   const { code, stderr } = await zlayer(['inspect', '--json', 'nobody']);
   expect(code).toBe(1);

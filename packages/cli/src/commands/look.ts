@@ -1,10 +1,9 @@
 import { formatContainerId, isZlayerError, type Runtime, ZlayerError } from '@zlayer/runtime-core';
 import { type Cli, say } from '../cli.ts';
 import type { CommonOptions } from '../common-options.ts';
-import { formatJson, formatJsonLine } from '../format/json.ts';
+import { formatJson } from '../format/json.ts';
 import { formatHostPort } from '../format/ports.ts';
 import { formatTable } from '../format/table.ts';
-import { forwardSignals } from '../forward-signals.ts';
 import { resolveContainer } from '../resolve-container.ts';
 import { action, newCommand } from './command.ts';
 
@@ -74,23 +73,4 @@ async function inspect(
       throw new ZlayerError('NOT_FOUND', `there is no container and no image ${name}`, { subject: name });
     });
   }
-}
-
-export function eventsCommand(cli: Cli) {
-  const command = newCommand('events', 'Show what happens to the containers of the supervisor, until Ctrl-C.');
-  return action(cli, command, async (options: CommonOptions) => {
-    await using runtime = await cli.supervised(options);
-    using signals = forwardSignals(async () => {});
-    try {
-      for await (const { time, container, type, ...rest } of runtime.events({ signal: signals.signal })) {
-        const { instance, ...id } = container;
-        const name = formatContainerId(id);
-        const details = Object.values(rest).length > 0 ? ` ${formatJsonLine(rest)}` : '';
-        const line = `${time.toISOString()} ${type} ${name} (${instance.slice(0, 12)})${details}`;
-        say(cli, options.json ? formatJsonLine({ time, type, name, container, ...rest }) : line);
-      }
-    } catch (error) {
-      if (signals.interrupted === undefined) throw error;
-    }
-  });
 }

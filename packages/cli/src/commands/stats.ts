@@ -10,10 +10,10 @@ import { resolveContainer } from '../resolve-container.ts';
 import { action, newCommand } from './command.ts';
 
 type StatsOptions = CommonOptions & { stream: boolean };
-type Sample = { name: string } & ContainerStats;
+type Sample = { name: string; instance: string } & ContainerStats;
 
 const INTERVAL_MS = 1000;
-const HEAD = ['NAME', 'CPU TIME', 'CPU %', 'MEM USAGE / LIMIT', 'NET I/O', 'BLOCK I/O', 'PIDS'];
+const HEAD = ['CONTAINER ID', 'NAME', 'CPU %', 'MEM USAGE / LIMIT', 'MEM %', 'NET I/O', 'BLOCK I/O', 'PIDS'];
 
 export function statsCommand(cli: Cli) {
   const command = newCommand('stats [container...]', 'Show what containers use, until Ctrl-C.').option(
@@ -25,7 +25,7 @@ export function statsCommand(cli: Cli) {
     using signals = forwardSignals(async () => {});
     const running = async (): Promise<ContainerSummary[]> =>
       (await runtime.listContainers()).filter(({ state }) => state.status === 'running');
-    let before = new Map<string, ContainerStats>();
+    let before: ReadonlyMap<string, ContainerStats> | undefined;
     for (;;) {
       const wanted =
         names.length === 0 ? await running() : await Promise.all(names.map((name) => resolveContainer(runtime, name)));
@@ -38,11 +38,13 @@ export function statsCommand(cli: Cli) {
             return undefined;
           throw error;
         });
-        if (sample) samples.push({ name, ...sample });
+        if (sample) samples.push({ name, instance, ...sample });
       }
-      show(cli, samples, before, options);
-      if (!options.stream) return;
-      before = new Map(samples.map((sample) => [sample.name, sample]));
+      // A share of a CPU takes two samples to tell.
+      const isFirst = before === undefined;
+      if (options.stream || options.json || !isFirst) show(cli, samples, before, options);
+      if (!options.stream && (options.json || !isFirst)) return;
+      before = new Map(samples.map((sample) => [sample.instance, sample]));
       await delay(INTERVAL_MS, undefined, { signal: signals.signal }).catch(() => {});
       if (signals.signal.aborted) return;
     }
@@ -52,7 +54,7 @@ export function statsCommand(cli: Cli) {
 function show(
   cli: Cli,
   samples: Sample[],
-  before: ReadonlyMap<string, ContainerStats>,
+  before: ReadonlyMap<string, ContainerStats> | undefined,
   { json, stream }: StatsOptions,
 ) {
   if (json) {
@@ -64,20 +66,21 @@ function show(
     cli,
     formatTable(
       HEAD,
-      samples.map((sample) => row(sample, before.get(sample.name))),
+      samples.map((sample) => row(sample, before?.get(sample.instance))),
     ),
   );
 }
 
 /** What was not measured is shown as `--`, never as 0. */
 function row(sample: Sample, before: ContainerStats | undefined): string[] {
-  const { name, cpuTimeNs, memoryBytes, memoryLimitBytes, processes } = sample;
+  const { instance, name, memoryBytes, memoryLimitBytes, processes } = sample;
   const pair = (one: number | undefined, other: number | undefined): string => `${bytes(one)} / ${bytes(other)}`;
   return [
+    instance.slice(0, 12),
     name,
-    cpuTimeNs === undefined ? '--' : `${(Number(cpuTimeNs) / 1e9).toFixed(2)} s`,
     cpuPercent(sample, before),
     pair(memoryBytes, memoryLimitBytes),
+    memoryBytes === undefined || !memoryLimitBytes ? '--' : `${((100 * memoryBytes) / memoryLimitBytes).toFixed(2)}%`,
     pair(sample.networkReceivedBytes, sample.networkSentBytes),
     pair(sample.blockReadBytes, sample.blockWriteBytes),
     processes === undefined ? '--' : `${processes}`,
