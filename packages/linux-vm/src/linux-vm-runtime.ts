@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { dataDirectory, type VmDriver } from '@zlayer/host';
 import {
   type Availability,
@@ -50,6 +49,7 @@ import {
   type StartReport,
   type StreamingExecOptions,
   signalNumber,
+  statsUntilEnd,
   type TerminalSize,
   type WaitOptions,
 } from '@zlayer/runtime-core';
@@ -65,7 +65,6 @@ import { processOf } from './start-spec.ts';
 import { VolumeStore } from './volume-store.ts';
 
 const DEFAULT_START_TIMEOUT_MS = 60_000;
-const DEFAULT_STATS_INTERVAL_MS = 1000;
 
 export interface LinuxVmRuntimeOptions {
   /** Name of the runtime, and of its directory below the data directory. */
@@ -333,36 +332,14 @@ export class LinuxVmRuntime extends BaseRuntime {
     container: ContainerReference,
     options: Cancellable & { intervalMs?: number | undefined } = {},
   ): AsyncGenerator<ContainerStats, void> {
-    const { intervalMs = DEFAULT_STATS_INTERVAL_MS, signal } = options;
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const found = await this.#get(container);
-    const over = new AbortController();
-    const end = found.wait({ condition: 'next-exit', signal: over.signal }).then(
-      () => 'ended',
-      () => 'ended',
-    );
-    try {
-      yield await this.getContainerStats(container);
-      for (;;) {
-        const wait = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
-        const tick = delay(intervalMs, 'tick', { signal: wait }).catch(() => 'aborted');
-        const next = await Promise.race([end, tick]);
-        signal?.throwIfAborted();
-        if (next === 'ended') return;
-        const { status } = (await this.#get(container)).state;
-        if (!isActive(status)) return;
-        // One that stands still, or is about to end, has no figures.
-        if (status !== 'running') continue;
-        try {
-          yield await this.getContainerStats(container);
-        } catch (error) {
-          if (isActive((await this.#get(container)).state.status)) throw error;
-          return;
-        }
-      }
-    } finally {
-      over.abort();
-    }
+    const measured = {
+      measure: () => this.getContainerStats(container),
+      state: () => this.containerState(container),
+      nextEnd: (signal: AbortSignal) => found.wait({ condition: 'next-exit', signal }),
+    };
+    yield* statsUntilEnd(measured, options);
   }
 
   override async topContainer(container: ContainerReference): Promise<ProcessEntry[]> {

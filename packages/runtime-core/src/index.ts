@@ -141,5 +141,6 @@ export {
   type StartWarning,
 } from './start-report.ts';
 export type { ContainerStats, ProcessEntry } from './stats.ts';
+export { type MeasuredContainer, statsUntilEnd } from './stats-until-end.ts';
 export { refuseUnsupported, unsupportedPlaces } from './unsupported-places.ts';
 export { type Principal, parseUser, type UserReference } from './user.ts';

@@ -30,7 +30,10 @@ export function portCommand(cli: Cli) {
       (port) => wanted === undefined || (`${port.containerPort}` === number && port.protocol === protocol),
     );
     if (found.length === 0 && wanted !== undefined) {
-      throw new ZlayerError('NOT_FOUND', `no port ${wanted} of ${name} is published`, { subject: wanted });
+      throw new ZlayerError('NOT_FOUND', `no port ${wanted} of ${name} is published`, {
+        subject: wanted,
+        remedy: `See "zlayer port ${name}" for those that are; ports are published when a container is created.`,
+      });
     }
     if (options.json) return say(cli, formatJson(found));
     for (const port of found) {

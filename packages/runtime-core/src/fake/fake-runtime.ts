@@ -1,6 +1,5 @@
 import { type Duplex, Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Availability } from '../availability.ts';
 import { BaseRuntime } from '../base-runtime.ts';
 import type { Cancellable } from '../cancellable.ts';
@@ -22,6 +21,7 @@ import { parseServiceSpec, platformOf, type ServiceSpecInput } from '../service-
 import { signalNumber } from '../signals.ts';
 import type { StartReport } from '../start-report.ts';
 import type { ContainerStats, ProcessEntry } from '../stats.ts';
+import { statsUntilEnd } from '../stats-until-end.ts';
 import { parseUser } from '../user.ts';
 import { archiveOf, headOf, unpackInto } from './fake-archive.ts';
 import { type FakeCapability, fakeCapabilities } from './fake-capabilities.ts';
@@ -349,30 +349,17 @@ export class FakeRuntime extends BaseRuntime {
 
   override async *statsStream(
     reference: ContainerReference,
-    { intervalMs = 1000, signal }: Cancellable & { intervalMs?: number | undefined } = {},
+    options: Cancellable & { intervalMs?: number | undefined } = {},
   ): AsyncGenerator<ContainerStats, void> {
     this.#needs('containers.stats', 'statsStream');
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
     const container = this.#get(reference);
-    yield container.stats();
-    const over = new AbortController();
-    const end = container.wait({ condition: 'next-exit', signal: over.signal }).then(
-      () => 'ended',
-      () => 'ended',
-    );
-    try {
-      for (;;) {
-        if (!container.active) return;
-        const wait = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
-        const tick = delay(intervalMs, 'tick', { signal: wait }).catch(() => 'aborted');
-        const next = await Promise.race([end, tick]);
-        signal?.throwIfAborted();
-        if (next === 'ended' || !container.active) return;
-        yield container.stats();
-      }
-    } finally {
-      over.abort();
-    }
+    const measured = {
+      measure: async () => container.stats(),
+      state: async () => container.state,
+      nextEnd: (signal: AbortSignal) => container.wait({ condition: 'next-exit', signal }),
+    };
+    yield* statsUntilEnd(measured, options);
   }
 
   override async topContainer(container: ContainerReference): Promise<ProcessEntry[]> {
