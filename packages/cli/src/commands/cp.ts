@@ -1,5 +1,6 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, posix, resolve } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
   type ContainerInstance,
@@ -125,7 +126,12 @@ async function copyIn({ cli, runtime, container, options }: Copy, source: string
     },
     [`./${name}`],
   );
-  await runtime.archivePut(container, directory, archive).catch((error: unknown) => failHere(error, source));
+  // It fails as soon as it meets what it cannot read, also when nobody looks at it yet.
+  const stream = new PassThrough();
+  stream.on('error', () => {});
+  archive.on('error', (error: unknown) => void stream.destroy(error as Error));
+  archive.pipe(stream);
+  await runtime.archivePut(container, directory, stream).catch((error: unknown) => failHere(error, source));
 }
 
 /** What a path of the container leads to in the end. */
