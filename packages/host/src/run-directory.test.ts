@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -64,4 +65,13 @@ test('removing a run directory leaves what its links point to', async () => {
   await removeRunDirectory(directory);
   expect(() => statSync(directory)).toThrow();
   expect(readFileSync(join(root, 'precious'), 'utf8')).toBe('kept');
+});
+
+test('a directory that others remove all the time is made all the same', async () => {
+  const directory = await runDirectory('key', { base: root });
+  for (let round = 0; round < 200; round += 1) {
+    const made = runDirectory('key', { base: root });
+    for (let times = 0; times < 5; times += 1) await rmdir(directory).catch(() => {});
+    expect(await made).toBe(directory);
+  }
 });

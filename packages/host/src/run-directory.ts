@@ -93,6 +93,8 @@ async function makePrivateDirectory(path: string): Promise<void> {
   }
   // Also right after mkdir: whoever can write the parent may have put something else there.
   if (await isPrivateDirectory(path)) return;
+  // Whoever used it last has removed it in between.
+  if (!(await isThere(path))) return await makePrivateDirectory(path);
   throw new ZlayerError('UNAVAILABLE', `${path} is not a directory of mode 0700 that belongs to this user`, {
     subject: path,
     remedy: `Remove ${path}, or set XDG_RUNTIME_DIR to a private directory.`,
@@ -106,6 +108,13 @@ async function isPrivateDirectory(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await lstat(path).then(
+    () => true,
+    (error: unknown) => errorCode(error) !== 'ENOENT',
+  );
 }
 
 function userId(): number {

@@ -5,7 +5,8 @@ import { isZlayerError, ZlayerError } from '@zlayer/runtime-core';
 import { isRecord } from '../host-status.ts';
 import { FileLock } from '../lock/file-lock.ts';
 import { JsonLines } from './json-lines.ts';
-import { PROTOCOL_VERSION, READY_VARIABLE, supervisorPlace } from './supervisor-protocol.ts';
+import { removePlace } from './remove-place.ts';
+import { PROTOCOL_VERSION, READY_VARIABLE, type SupervisorPlace, supervisorPlace } from './supervisor-protocol.ts';
 
 const DEFAULT_IDLE_MS = 10_000;
 const MAX_CLIENTS = 128;
@@ -66,7 +67,7 @@ export async function serveSupervisor(options: SupervisorOptions): Promise<Super
   try {
     // With the lock, whatever is there is a dead one's.
     await rm(place.socket, { force: true });
-    const serving = new Serving(options, lock, place.socket);
+    const serving = new Serving(options, lock, place);
     await serving.listen();
     tellStarter();
     return serving;
@@ -93,7 +94,7 @@ class Serving implements Supervisor {
   readonly finished: Promise<void>;
   readonly #options: SupervisorOptions;
   readonly #lock: FileLock;
-  readonly #path: string;
+  readonly #place: SupervisorPlace;
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   readonly #finish = Promise.withResolvers<void>();
@@ -101,10 +102,10 @@ class Serving implements Supervisor {
   #requestLength = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(options: SupervisorOptions, lock: FileLock, path: string) {
+  constructor(options: SupervisorOptions, lock: FileLock, place: SupervisorPlace) {
     this.#options = options;
     this.#lock = lock;
-    this.#path = path;
+    this.#place = place;
     this.#server = createServer((client) => this.#take(client));
     this.finished = this.#finish.promise;
   }
@@ -112,10 +113,10 @@ class Serving implements Supervisor {
   async listen(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(this.#path, () => resolve());
+      this.#server.listen(this.#place.socket, () => resolve());
     });
     this.#server.on('error', () => undefined);
-    await chmod(this.#path, 0o600);
+    await chmod(this.#place.socket, 0o600);
     this.checkIdle();
   }
 
@@ -138,6 +139,8 @@ class Serving implements Supervisor {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const client of this.#clients) client.destroy();
     await closed;
+    // What cannot be removed is in nobody's way.
+    await removePlace(this.#place).catch(() => undefined);
     this.#lock.release();
     this.#finish.resolve();
   }

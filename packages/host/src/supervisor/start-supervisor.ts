@@ -62,7 +62,13 @@ async function startOne(options: StartSupervisorOptions, signal: AbortSignal): P
     await spawnReady(options, place, signal);
     return await connectSupervisor(options.dataDirectory, { signal });
   };
-  return await withFileLock(place.startLock, start, { signal });
+  try {
+    return await withFileLock(place.startLock, start, { signal });
+  } catch (error) {
+    // The last one has left meanwhile, and taken its directory with it.
+    if (isZlayerError(error) && error.code === 'NOT_FOUND' && error.subject === place.startLock) return undefined;
+    throw error;
+  }
 }
 
 async function spawnReady(options: StartSupervisorOptions, place: SupervisorPlace, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -102,6 +102,7 @@ test('a killed supervisor is replaced by whoever needs the next one, over its st
 
 test('a supervisor goes when it has nothing to do, and not before', async () => {
   const client = await start();
+  const directory = dirname((await supervisorPlace(dataDirectory)).socket);
   await delay(500);
   await client.request('busy', true);
   client.close();
@@ -112,10 +113,41 @@ test('a supervisor goes when it has nothing to do, and not before', async () => 
   await again.request('busy', false);
   again.close();
   await gone(client.pid);
-  expect(existsSync((await supervisorPlace(dataDirectory)).socket)).toBe(false);
+  expect(existsSync(directory)).toBe(false);
   const next = await start();
   expect(next.pid).not.toBe(client.pid);
   next.close();
+});
+
+test('a supervisor that leaves takes also what a killed one has left, but not what one has said', async () => {
+  const killed = await start();
+  const { lock, log } = await supervisorPlace(dataDirectory);
+  process.kill(killed.pid, 'SIGKILL');
+  await gone(killed.pid);
+  const next = await start();
+  next.close();
+  await gone(next.pid);
+  expect(existsSync(dirname(lock))).toBe(false);
+  const talker = await start();
+  writeFileSync(log, 'a warning\n');
+  talker.close();
+  await gone(talker.pid);
+  expect(readFileSync(log, 'utf8')).toBe('a warning\n');
+});
+
+test('who comes just when the place of the last one is removed gets a supervisor all the same', {
+  timeout: 60_000,
+}, async () => {
+  for (let round = 0; round < 4; round += 1) {
+    const leaving = await start();
+    leaving.close();
+    // All about when it leaves, some in the middle of it.
+    const late = Array.from({ length: 6 }, (_, index) => delay(285 + 7 * index).then(() => start()));
+    for (const client of await Promise.all(late)) {
+      expect(await client.request('echo', round)).toBe(round);
+      client.close();
+    }
+  }
 });
 
 test('nobody gets lost while supervisors come and go', { timeout: 60_000 }, async () => {
