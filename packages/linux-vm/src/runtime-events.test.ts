@@ -56,7 +56,7 @@ it('the past is that of all processes, each event once', async () => {
   here.emit(created('one'));
   there.emit(created('two'));
   const past = async (options: EventOptions) => (await names(here.read(options))).sort();
-  const soon = (): Date => new Date(Date.now() + 50);
+  const soon = (): Date => new Date(Date.now() + 500);
   expect(await past({ since, until: soon() })).toEqual(['one', 'two']);
   expect(await past({ since, until: soon(), own: true })).toEqual(['one']);
   const live = names(here.read({ since }), 3);

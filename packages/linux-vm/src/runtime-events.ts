@@ -64,7 +64,10 @@ export class RuntimeEvents {
     const closing = this.#closing.signal;
     const end = signal ? AbortSignal.any([signal, closing]) : closing;
     const entries = this.#journal.read({ ...options, signal: end })[Symbol.asyncIterator]();
+    // What this process has told before the call is there, however slow the disk and however near the end.
+    const written = this.#journal.flush().catch(() => {});
     const next = async (): Promise<IteratorResult<RuntimeEvent, undefined>> => {
+      await written;
       try {
         for (let item = await entries.next(); !item.done; item = await entries.next()) {
           const event = own && item.value.source !== this.#source ? undefined : eventOf(item.value);

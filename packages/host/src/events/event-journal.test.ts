@@ -64,6 +64,12 @@ test('the past is there as far as it is asked for, and the reading ends when it 
   expect(await reading).toEqual([4, 'now']);
 });
 
+test('a reading ends at its moment, also when a timer is a little early', async () => {
+  for (let round = 0; round < 200; round += 1) {
+    expect(await all(journal.read({ until: new Date(Date.now() + (round % 4)) }))).toEqual([]);
+  }
+});
+
 test('nothing is lost or told twice when a new file is begun, and only one old one is kept', async () => {
   const small = new EventJournal({ directory, maxBytes: 1000 });
   const reading = take(small.read(), 300);

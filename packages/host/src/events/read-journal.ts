@@ -36,7 +36,14 @@ async function* follow(
   using _ = reading;
   const wake = (): void => reading.wake();
   signal?.addEventListener('abort', wake);
-  const timer = until && setTimeout(wake, Math.min(Math.max(until.getTime() - Date.now(), 0), MAX_TIMER_MS));
+  let timer: NodeJS.Timeout | undefined;
+  // A timer may be a little early by the clock, and cannot be set to more than some weeks.
+  const wakeAt = (moment: number): void => {
+    const left = moment - Date.now();
+    if (left > 0) timer = setTimeout(wakeAt, Math.min(left, MAX_TIMER_MS), moment);
+    else wake();
+  };
+  if (until) wakeAt(until.getTime());
   try {
     for (;;) {
       const isOver = until !== undefined && Date.now() >= until.getTime();
