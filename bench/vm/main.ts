@@ -19,7 +19,7 @@ import { type BenchContainer, BenchContainers } from './bench-containers.ts';
 import { elapsed, median, type Row, TABLE_HEAD, tableRow } from './figures.ts';
 import { nodeMemory, residentPeak } from './node-memory.ts';
 import { bootRawGuest } from './raw-guest.ts';
-import { measureStreams, type StreamFigures } from './stream-service.ts';
+import { measurePiped, measureStreams, type StreamFigures } from './stream-service.ts';
 
 /** That of the bare boot. */
 const SHAPE = { cpus: 2, memoryBytes: 512 * 1024 ** 2 };
@@ -122,17 +122,21 @@ async function execTrue(containers: BenchContainers): Promise<Row> {
   };
 }
 
-async function rawVsock(program: string): Promise<StreamFigures> {
+async function rawVsock(program: string): Promise<StreamFigures & { piped: number }> {
   const place = join(folder, 'raw');
   await mkdir(place);
   await using guest = await bootRawGuest(architecture, program, place, SHAPE);
-  return await measureStreams(() => guest.connect(), bytes);
+  const connect = (): Promise<Duplex> => guest.connect();
+  return { ...(await measureStreams(connect, bytes)), piped: await measurePiped(connect, bytes) };
 }
 
 /** The output of a workload, which is also logged, and that of an exec. */
-async function outputs(containers: BenchContainers, raw: StreamFigures): Promise<Row[]> {
+async function outputs(containers: BenchContainers, raw: StreamFigures & { piped: number }): Promise<Row[]> {
   const { runtime } = containers;
-  const row = (what: string, rate: number): Row => rateRow(what, raw, rate);
+  const row = (what: string, rate: number): Row => {
+    const { yardstick, ...rest } = rateRow(what, raw, rate);
+    return { ...rest, yardstick: `${yardstick}, copied from a pipe ${raw.piped.toFixed(0)} MB/s` };
+  };
   const rows: Row[] = [];
   const writes = [PROGRAM, 'write', String(bytes)];
   {

@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream';
 import { elapsed, median } from './figures.ts';
 
 const CONNECTIONS = 200;
+/** Asks process 1 of a raw guest to copy the bytes from a pipe. */
+const PIPED = 1n << 63n;
 
 /** What a way to the guest's service (`serve` of `guest-program.c`) is capable of. */
 export interface StreamFigures {
@@ -20,8 +22,13 @@ export async function measureStreams(connect: () => Promise<Duplex>, bytes: numb
   return { rate, answer: median(answers) };
 }
 
+/** Megabytes a second that a bare copy from a pipe brings from a raw guest: what an agent's stream can be at best. */
+export async function measurePiped(connect: () => Promise<Duplex>, bytes: number): Promise<number> {
+  return bytes / 1e3 / (await elapsed(() => receive(connect, bytes, PIPED)));
+}
+
 /** Takes so many bytes over a connection of its own. */
-async function receive(connect: () => Promise<Duplex>, bytes: number): Promise<void> {
+async function receive(connect: () => Promise<Duplex>, bytes: number, flags = 0n): Promise<void> {
   const stream = await connect();
   let received = 0;
   const whole = new Promise<void>((resolve, reject) => {
@@ -33,7 +40,7 @@ async function receive(connect: () => Promise<Duplex>, bytes: number): Promise<v
     stream.on('close', () => reject(new Error(`${received} of ${bytes} bytes came`)));
   });
   const request = Buffer.alloc(8);
-  request.writeBigUInt64LE(BigInt(Math.floor(bytes)));
+  request.writeBigUInt64LE(BigInt(Math.floor(bytes)) | flags);
   stream.write(request);
   await whole;
   const closed = once(stream, 'close');
