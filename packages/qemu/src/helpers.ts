@@ -1,47 +1,4 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { type HostProgram, hostProgramPath, type VmShare } from '@zlayer/host';
-import { ZlayerError } from '@zlayer/runtime-core';
-
-/** The two programs called virtiofsd: the one in C that was part of QEMU until 7.2, and its successor in Rust. */
-export type VirtiofsdKind = 'c' | 'rust';
-
-/** Tells the two apart by what they say of their version; their options differ. */
-export async function virtiofsdKind(program: string): Promise<VirtiofsdKind> {
-  try {
-    const { stdout, stderr } = await promisify(execFile)(program, ['--version'], { timeout: 10_000 });
-    return /FUSE kernel interface/i.test(stdout + stderr) ? 'c' : 'rust';
-  } catch (cause) {
-    throw new ZlayerError('UNAVAILABLE', `${program} does not run: ${(cause as Error).message}`, {
-      subject: program,
-      remedy: 'Install virtiofsd again, or give the path of a working one.',
-      cause,
-    });
-  }
-}
-
-/**
- * Serves one directory to the guest. A share that the guest may only read is protected here: the guest's own promise to
- * mount it read-only binds nobody who has taken the guest's kernel over, and containers share their image.
- */
-export function virtiofsdProgram(
-  kind: VirtiofsdKind,
-  program: string,
-  socket: string,
-  { path, readOnly }: VmShare,
-): Pick<HostProgram, 'argv' | 'readOnlyPaths'> {
-  if (kind === 'rust') {
-    const argv = [program, `--socket-path=${socket}`, `--shared-dir=${path}`, '--cache=auto'];
-    return { argv: readOnly ? [...argv, '--readonly'] : argv };
-  }
-  // The options of the one in C are separated by commas; a backslash keeps one that belongs to the path. It knows no
-  // read-only shares, but has to be run by root, who can put it where it cannot write.
-  const source = path.replaceAll(/[\\,]/g, String.raw`\$&`);
-  return {
-    argv: [program, `--socket-path=${socket}`, '-o', `source=${source}`, '-o', 'cache=auto'],
-    readOnlyPaths: readOnly ? [path] : [],
-  };
-}
+import { hostProgramPath } from '@zlayer/host';
 
 /** The guest's address on its vsock. Every machine has a device of its own, so they may all have the same. */
 const GUEST_CID = 3;

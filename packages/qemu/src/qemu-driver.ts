@@ -31,9 +31,10 @@ import { tcpChannel, writeToken } from './channel/tcp-channel.ts';
 import { vsockChannel } from './channel/vsock-channel.ts';
 import { checkConfig } from './check-config.ts';
 import { checkQemu } from './features.ts';
-import { consoleArguments, doorArguments, virtiofsdKind, virtiofsdProgram, vsockArguments } from './helpers.ts';
+import { consoleArguments, doorArguments, vsockArguments } from './helpers.ts';
 import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
 import { type MachineSockets, QemuVm } from './qemu-vm.ts';
+import { inspectVirtiofsd, virtiofsdProgram } from './virtiofsd.ts';
 
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
 const START_TIMEOUT_MS = 20_000;
@@ -105,7 +106,7 @@ export class QemuDriver implements VmDriver {
   /** What does not work without virtiofsd, which only shares need. */
   async #sharesNote(): Promise<string | undefined> {
     try {
-      await virtiofsdKind(await findVirtiofsd(this.#programs));
+      await inspectVirtiofsd(await findVirtiofsd(this.#programs));
       return undefined;
     } catch (error) {
       if (this.#programs.virtiofsd !== undefined || !(error instanceof ZlayerError)) throw error;
@@ -215,11 +216,10 @@ export class QemuDriver implements VmDriver {
     log: (name: string) => string,
   ): Promise<HostProgram[]> {
     if (shares.length === 0) return [];
-    const program = await findVirtiofsd(this.#programs);
-    const kind = await virtiofsdKind(program);
+    const virtiofsd = await inspectVirtiofsd(await findVirtiofsd(this.#programs));
     return shares.map((share, index) => {
       const name = `virtiofsd-${share.tag}`;
-      return { name, ...virtiofsdProgram(kind, program, socket(index), share), log: log(name) };
+      return { name, ...virtiofsdProgram(virtiofsd, socket(index), share), log: log(name) };
     });
   }
 }
