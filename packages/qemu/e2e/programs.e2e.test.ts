@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,27 +10,12 @@ import type { ServiceSpecInput } from '@zlayer/runtime-core';
 import { debianLayer, type ServedImages, serveBusybox } from '@zlayer/test-images';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { QemuRuntime } from '../src/index.ts';
+import { OrdinaryUser, ordinaryUsersCanRun } from './ordinary-user.ts';
+import { ACCOUNTS, POSTGRES_UID, postgresImage } from './program-images.ts';
 
 const run = promisify(execFile);
+const canRunAsUser = await ordinaryUsersCanRun();
 const id = { service: 'program', replica: 0 };
-
-const USERS = [
-  'root:x:0:0:root:/root:/bin/sh',
-  'postgres:x:901:901::/var/lib/postgresql:/bin/sh',
-  'redis:x:902:902::/data:/bin/sh',
-  'node:x:903:903::/:/bin/sh',
-];
-const GROUPS = ['root:x:0:', 'postgres:x:901:', 'redis:x:902:', 'node:x:903:'];
-
-/** Begins as root to take its volume, as PostgreSQL's own image does. */
-const POSTGRES = `
-set -e
-bin=/usr/lib/postgresql/15/bin
-chown postgres:postgres /data
-chmod 700 /data
-[ -s /data/PG_VERSION ] || su postgres -c "$bin/initdb -D /data -A trust --no-locale >/dev/null"
-exec su postgres -c "exec $bin/postgres -D /data -k /tmp -c listen_addresses=127.0.0.1 -c jit=off"
-`;
 
 const NODE = `
 require('node:http').createServer((request, response) => response.end(request.url + ' ' + process.getuid())).listen(3000);
@@ -43,15 +28,7 @@ describe('real programs in amd64 guests', () => {
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'zlayer-programs-'));
-    const extra = [
-      { path: 'etc/passwd', content: `${USERS.join('\n')}\n` },
-      { path: 'etc/group', content: `${GROUPS.join('\n')}\n` },
-    ];
-    const [database, store, node] = [
-      await debianLayer(['postgresql-15']),
-      await debianLayer(['redis-server']),
-      await debianLayer(['nodejs']),
-    ];
+    const [store, node] = [await debianLayer(['redis-server']), await debianLayer(['nodejs'])];
     served = await serveBusybox({
       architectures: ['amd64'],
       images: {
@@ -59,20 +36,16 @@ describe('real programs in amd64 guests', () => {
           config: { Cmd: ['httpd', '-f', '-p', '8080', '-h', '/srv'], User: 'nobody' },
           extra: [{ path: 'srv/index.html', content: 'hello\n' }],
         },
-        postgres: {
-          config: { Cmd: ['/bin/sh', '/start'] },
-          layer: database,
-          extra: [...extra, { path: 'start', content: POSTGRES }],
-        },
+        postgres: await postgresImage(),
         redis: {
           config: { Cmd: ['redis-server', '--dir', '/data'], User: 'redis' },
           layer: store,
-          extra: [...extra, { type: 'directory', path: 'data', uid: 902, gid: 902, mode: 0o755 }],
+          extra: [...ACCOUNTS, { type: 'directory', path: 'data', uid: 902, gid: 902, mode: 0o755 }],
         },
         node: {
           config: { Cmd: ['node', '/server.cjs'], User: 'node' },
           layer: node,
-          extra: [...extra, { path: 'server.cjs', content: NODE }],
+          extra: [...ACCOUNTS, { path: 'server.cjs', content: NODE }],
         },
       },
     });
@@ -139,44 +112,88 @@ describe('real programs in amd64 guests', () => {
     expect(await response.text()).toBe('/path 903');
   });
 
-  it('PostgreSQL survives pgbench and its container', { timeout: 240_000 }, async () => {
-    const spec = {
-      image: served.images.postgres,
-      storage: [{ type: 'named', name: 'database', target: '/data' }],
-      resources: { cpu: 2, memory: '512Mi' },
-      stopSignal: 'SIGINT',
-    } satisfies ServiceSpecInput;
-    const ready = 'database system is ready';
-    const first = await start(spec, 5432);
-    await says(ready);
-    const tools = join(dataDir, 'postgresql');
-    await unpack(await debianLayer(['postgresql-15']), tools);
-    // With the loader and the libraries that it was made for.
-    const libraries = ['lib', 'usr/lib'].map((path) => join(tools, path, 'x86_64-linux-gnu')).join(':');
-    const program = [join(tools, 'lib64/ld-linux-x86-64.so.2'), '--library-path', libraries] as const;
-    const pgbench = (port: number, ...args: string[]) => {
-      const server = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
-      const [loader, ...options] = program;
-      return run(loader, [
-        ...options,
-        join(tools, 'usr/lib/postgresql/15/bin/pgbench'),
-        ...server,
-        ...args,
-        'postgres',
-      ]);
-    };
-    await pgbench(first, '-i', '-q');
-    const { stdout } = await pgbench(first, '-c', '2', '-t', '25');
-    expect(stdout).toMatch(/transactions actually processed: 50\/50/);
-    await runtime.stopContainer(id, { timeoutMs: 30_000 });
-    expect(await runtime.waitContainer(id)).toMatchObject({ reason: 'exited', exitCode: 0 });
-    await runtime.removeContainer(id);
-    await start(spec, 5432);
-    await says(ready);
-    const psql = ['/usr/lib/postgresql/15/bin/psql', '-h', '/tmp', '-U', 'postgres', '-Atc'];
-    const { stdoutText } = await runtime.exec(id, [...psql, 'select count(*) from pgbench_history']);
-    expect(stdoutText).toBe('50\n');
-  });
+  it.each(['a volume', 'a folder of the host'])(
+    'PostgreSQL on %s survives pgbench and its container',
+    {
+      timeout: 240_000,
+    },
+    async (place) => {
+      const folder = join(dataDir, 'database');
+      await mkdir(folder, { recursive: true });
+      const spec = {
+        image: served.images.postgres,
+        storage:
+          place === 'a volume'
+            ? [{ type: 'named', name: 'database', target: '/data' }]
+            : [{ type: 'bind', source: folder, target: '/data' }],
+        resources: { cpu: 2, memory: '512Mi' },
+        stopSignal: 'SIGINT',
+      } satisfies ServiceSpecInput;
+      const ready = 'database system is ready';
+      const first = await start(spec, 5432);
+      await says(ready);
+      const tools = join(dataDir, 'postgresql');
+      await unpack(await debianLayer(['postgresql-15']), tools);
+      // With the loader and the libraries that it was made for.
+      const libraries = ['lib', 'usr/lib'].map((path) => join(tools, path, 'x86_64-linux-gnu')).join(':');
+      const program = [join(tools, 'lib64/ld-linux-x86-64.so.2'), '--library-path', libraries] as const;
+      const pgbench = (port: number, ...args: string[]) => {
+        const server = ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres'];
+        const [loader, ...options] = program;
+        return run(loader, [
+          ...options,
+          join(tools, 'usr/lib/postgresql/15/bin/pgbench'),
+          ...server,
+          ...args,
+          'postgres',
+        ]);
+      };
+      await pgbench(first, '-i', '-q');
+      const { stdout } = await pgbench(first, '-c', '2', '-t', '25');
+      expect(stdout).toMatch(/transactions actually processed: 50\/50/);
+      await runtime.stopContainer(id, { timeoutMs: 30_000 });
+      expect(await runtime.waitContainer(id)).toMatchObject({ reason: 'exited', exitCode: 0 });
+      await runtime.removeContainer(id);
+      await start(spec, 5432);
+      await says(ready);
+      const psql = ['/usr/lib/postgresql/15/bin/psql', '-h', '/tmp', '-U', 'postgres', '-Atc'];
+      const { stdoutText } = await runtime.exec(id, [...psql, 'select count(*) from pgbench_history']);
+      expect(stdoutText).toBe('50\n');
+    },
+  );
+
+  it.skipIf(!canRunAsUser)(
+    'PostgreSQL survives its container on a folder of an ordinary user (who has to be able to read this checkout)',
+    { timeout: 300_000 },
+    async () => {
+      await using user = await OrdinaryUser.make(POSTGRES_UID, 'amd64');
+      const spec = {
+        image: served.images.postgres,
+        platform: 'linux/amd64',
+        storage: [{ type: 'bind', source: user.share, target: '/data' }],
+        resources: { cpu: 2, memory: '512Mi' },
+        stopSignal: 'SIGINT',
+      } satisfies ServiceSpecInput;
+      const psql = ['/usr/lib/postgresql/15/bin/psql', '-h', '/tmp', '-U', 'postgres', '-Atc'];
+      const ready = `until ${psql.slice(0, -1).join(' ')} -c 'select 1' >/dev/null 2>&1; do sleep 0.5; done`;
+      {
+        await using container = await user.start(spec);
+        await container.exec('sh', '-c', ready);
+        const made = 'create table kept as select generate_series(1, 20000) as number';
+        expect(await container.exec(...psql, made)).toMatchObject({ exitCode: 0, stdoutText: 'SELECT 20000\n' });
+        expect(await container.exec(...psql, 'checkpoint')).toMatchObject({ exitCode: 0 });
+        expect(await container.stop()).toMatchObject({ reason: 'exited', exitCode: 0 });
+      }
+      // Its files are the user's on the host.
+      expect((await stat(join(user.share, 'PG_VERSION'))).uid).toBe(POSTGRES_UID);
+      await using container = await user.start(spec);
+      await container.exec('sh', '-c', ready);
+      expect(await container.exec(...psql, 'select sum(number) from kept')).toMatchObject({
+        stdoutText: '200010000\n',
+      });
+      expect(await container.stop()).toMatchObject({ reason: 'exited', exitCode: 0 });
+    },
+  );
 });
 
 /** Sends Redis inline commands. Resolves to its answers. */
@@ -192,7 +209,7 @@ async function redis(port: number, ...commands: string[]): Promise<string> {
 }
 
 async function unpack(archive: Buffer, directory: string): Promise<void> {
-  await mkdir(directory);
+  await mkdir(directory, { recursive: true });
   const tar = run('tar', ['-x', '-C', directory]);
   tar.child.stdin?.end(archive);
   await tar;
