@@ -314,7 +314,7 @@ export function testProtocol(host: () => Host): void {
     });
   });
 
-  it('tells a kill from the want of memory of an execution before it', async () => {
+  it('starts and tells the end of each execution after one that was killed', async () => {
     await beside(sleeper, {}, async () => {
       for (const script of ['(exit 0) & wait', 'kill -9 $$', 'kill -9 $$']) {
         const { exit } = await execute(shell(script));
