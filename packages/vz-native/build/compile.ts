@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { availableParallelism, tmpdir } from 'node:os';
 import { basename, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +9,7 @@ import { promisify } from 'node:util';
 const folder = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 export const CORE = folder('../native/core');
 export const HOST = folder('../native/host');
+export const ADDON = folder('../native/addon');
 export const DOUBLE = folder('../test/double');
 /** What every host program is made of. */
 const HOST_C = folder('../../host/native');
@@ -74,17 +76,22 @@ export interface CompileOptions {
   flags?: readonly string[];
   /** Over Apple's framework, or over the double. Default: Apple's on macOS, else the double. */
   double?: boolean;
+  /** An addon of Node, in place of a program. */
+  addon?: boolean;
   /** The `zlayer-host` that the double's machines run under. */
   hostProgram?: string;
 }
 
-/** Compiles sources, the parts that every host program shares, and what stands for the framework, into an executable. */
+/** Compiles sources, the parts that every host program shares, and what stands for the framework, into one binary. */
 export async function compile(options: CompileOptions): Promise<void> {
-  const { output, sources, flags = ['-O2'], double = process.platform !== 'darwin' } = options;
+  const { output, sources, addon = false, double = process.platform !== 'darwin' } = options;
+  const flags = [...(options.flags ?? ['-O2']), ...(addon ? ['-fPIC', '-fvisibility=hidden'] : [])];
   const { compiler, objectiveC, common, sources: frameworkSources, libraries } = double ? DOUBLED : APPLE;
   const objects = mkdtempSync(join(tmpdir(), 'vz-native-'));
   // For quoted names only: the system's limits.h is not ours.
   const include = [CORE, HOST, HOST_C].flatMap((path) => ['-iquote', path]);
+  // Those of the very Node that runs this: another's may not fit.
+  const node = addon ? nodeHeaders() : [];
   const host = options.hostProgram === undefined ? [] : [`-DZLAYER_HOST_PROGRAM="${options.hostProgram}"`];
   const toObject = async (source: string, index: number): Promise<string> => {
     const object = join(objects, `${index}-${basename(source)}.o`);
@@ -94,7 +101,7 @@ export async function compile(options: CompileOptions): Promise<void> {
       '.mm': ['-x', 'objective-c++', ...CPP, ...objectiveC],
     }[extname(source)];
     await run(compiler, [
-      ...[...(language ?? []), ...STRICT, ...common, ...flags, ...include, ...host],
+      ...[...(language ?? []), ...STRICT, ...common, ...flags, ...include, ...node, ...host],
       ...['-c', source, '-o', object],
     ]);
     return object;
@@ -102,10 +109,17 @@ export async function compile(options: CompileOptions): Promise<void> {
   try {
     const made = await inParallel([...sources, ...HOST_C_PARTS, ...(double ? frameworkSources : [])], toObject);
     mkdirSync(dirname(output), { recursive: true });
-    await run(compiler, [...flags, ...made, ...libraries, '-o', output]);
+    const kind = addon ? ['-shared', ...(double ? [] : ['-undefined', 'dynamic_lookup'])] : [];
+    await run(compiler, [...flags, ...kind, ...made, ...libraries, '-o', output]);
   } finally {
     rmSync(objects, { recursive: true });
   }
+}
+
+function nodeHeaders(): string[] {
+  const node = join(dirname(process.execPath), '../include/node');
+  const folders = [node, dirname(createRequire(import.meta.url).resolve('node-addon-api'))];
+  return [...folders.flatMap((path) => ['-isystem', path]), '-DNAPI_VERSION=9', '-DNAPI_CPP_EXCEPTIONS'];
 }
 
 async function run(compiler: string, args: readonly string[]): Promise<void> {

@@ -125,8 +125,8 @@ describe('the interface of the double', () => {
   });
 });
 
-describe('core and host program', () => {
-  const folders = ['core', 'host'].map((name) => join(root, 'native', name));
+describe('core, host program and addon', () => {
+  const folders = ['core', 'host', 'addon'].map((name) => join(root, 'native', name));
   const sources = folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
 
   it('are the same on a Mac and over the double: no condition tells them apart', () => {

@@ -1,3 +1,14 @@
 export { type QueryOptions, queryVzHost, type VzSupport } from './query-vz-host.ts';
 export { type SignOptions, signProgram } from './sign-program.ts';
 export { entitlementsPath, vzHostPath } from './vz-host-path.ts';
+export {
+  isMac,
+  randomMac,
+  type VzAddonOptions,
+  VzMachine,
+  type VzMachineEnd,
+  type VzMachineOptions,
+  type VzMachineState,
+  vzSupport,
+} from './vz-machine.ts';
+export type { VzMachineConfig } from './vz-machine-config.ts';

@@ -34,6 +34,8 @@ class Machine {
   /* Lets go of the machine, as the destructor does, and tells when that is done. */
   void close(std::function<void()> done);
 
+  /* Has the framework check the configuration, and makes nothing. */
+  void validate(Done done);
   /* Makes the machine and starts it; ports in `listen` are listened on before the guest can call. */
   void start(std::vector<uint32_t> listen, Done done);
   void stop(Done done);

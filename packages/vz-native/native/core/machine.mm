@@ -123,6 +123,16 @@ void Machine::close(std::function<void()> done) {
   });
 }
 
+void Machine::validate(Done done) {
+  onQueue(parts_->queue, [parts = parts_, done] {
+    @autoreleasepool {
+      Outcome outcome;
+      frameworkConfiguration(parts->configuration, outcome);
+      done(outcome);
+    }
+  });
+}
+
 void Machine::start(std::vector<uint32_t> ports, Done done) {
   onQueue(parts_->queue, [parts = parts_, ports, done] {
     @autoreleasepool {
