@@ -13,6 +13,8 @@ export class DecompressionError extends Error {
 type Decoder = Transform & { readonly bytesWritten: number };
 
 const chunkSize = 256 * 1024;
+/** A decoder has its next input at hand, and goes on while what it has made is used. */
+const decoderOptions = { chunkSize, writableHighWaterMark: 2 * chunkSize, readableHighWaterMark: 4 * chunkSize };
 
 /**
  * Decompresses a stream by what it is (gzip, zstd, or neither), whatever its media type says: builders mix them up,
@@ -46,7 +48,7 @@ function isZstd(magic: Uint8Array): boolean {
 }
 
 async function* decodeGzip(input: Input): AsyncGenerator<Uint8Array> {
-  yield* decodeOnce(createGunzip({ chunkSize }), input);
+  yield* decodeOnce(createGunzip(decoderOptions), input);
   // Node follows further members by itself and leaves only a padding of zeros.
   for (let rest = await input.next(); rest !== undefined; rest = await input.next()) {
     if (rest.some((byte) => byte !== 0)) throw new DecompressionError('something follows the compressed data');
@@ -57,7 +59,7 @@ async function* decodeGzip(input: Input): AsyncGenerator<Uint8Array> {
 async function* decodeZstd(input: Input): AsyncGenerator<Uint8Array> {
   for (let magic = await input.peek(4); magic.length > 0; magic = await input.peek(4)) {
     if (!isZstd(magic)) throw new DecompressionError('something follows the compressed data');
-    yield* decodeOnce(createZstdDecompress({ chunkSize }), input);
+    yield* decodeOnce(createZstdDecompress(decoderOptions), input);
   }
 }
 
