@@ -119,7 +119,7 @@ describe('a process that is killed at any moment leaves a store that works', () 
     const store = await ImageStore.open(home);
     expect(await verifyStore(store)).toMatchObject({ damaged: [], missing: [] });
     expect(await readdir(join(home, 'erofs', 'staging'))).toEqual([]);
-    expect(await readdir(join(home, 'erofs', 'v1', 'sha256'))).toHaveLength(1);
+    expect(await readdir(join(home, 'erofs', 'v2', 'sha256'))).toHaveLength(1);
     expect(await readdir(join(unpacked, 'staging'))).toEqual([]);
     expect(await readdir(join(home, 'leases'))).toEqual([]);
   });

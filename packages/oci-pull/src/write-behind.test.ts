@@ -105,6 +105,12 @@ describe('in the same boot', () => {
     expect(readdirSync(notes)).toHaveLength(1);
   });
 
+  test('files that are there already are not noted again', async () => {
+    await write({ good: 'sound' });
+    await write({ good: 'sound' });
+    expect(readdirSync(notes)).toHaveLength(1);
+  });
+
   test('a writer that failed leaves no note', async () => {
     await expect(
       (async () => {
@@ -155,8 +161,13 @@ describe('an image store after a power cut', () => {
   test('has lost blobs that rotted, and no others', async () => {
     const { store, image } = await add();
     const paths = [image.digest, ...image.layers.map((layer) => layer.digest)].map((each) => store.blobPath(each));
-    await (await store.writeBehind(paths))[Symbol.asyncDispose]();
     const [manifest = '', layer = ''] = paths;
+    const contents = paths.map((path) => readFileSync(path));
+    for (const path of paths) rmSync(path);
+    {
+      await using _unsynced = await store.writeBehind(paths);
+      for (const [index, path] of paths.entries()) writeFileSync(path, contents[index] ?? '');
+    }
     writeFileSync(layer, Buffer.alloc(readFileSync(layer).length));
     afterPowerCut(join(storeDirectory, 'unsynced'));
     const again = await ImageStore.open(storeDirectory);
@@ -179,8 +190,8 @@ describe('an image store after a power cut', () => {
 });
 
 test('a directory that cannot be synced keeps its note', async () => {
-  mkdirSync(join(directory, 'tree'));
   await using _unsynced = await writeBehind.begin(['tree']);
+  mkdirSync(join(directory, 'tree'));
   const [name = ''] = readdirSync(notes);
   const now = Date.now();
   vi.spyOn(Date, 'now').mockReturnValue(now + 2 * minute);

@@ -43,12 +43,15 @@ export class WriteBehind {
    * Notes files that are about to be written, which may replace none. Dispose of it when they are in their places, or will
    * never be.
    *
-   * @param paths Relative. They need not come to be.
+   * @param candidates Relative paths. They need not come to be.
    */
-  async begin(paths: readonly string[], signal?: AbortSignal): Promise<UnsyncedFiles> {
+  async begin(candidates: readonly string[], signal?: AbortSignal): Promise<UnsyncedFiles> {
     await this.settle(signal);
     const boot = bootIdentity();
     if (boot === undefined) return { mustSync: true, [Symbol.asyncDispose]: async () => {} };
+    // What is there already is the matter of whoever wrote it.
+    const paths = await this.#missing(candidates);
+    if (paths.length === 0) return { mustSync: false, [Symbol.asyncDispose]: async () => {} };
     const path = await newStagingPath(this.#notes);
     const draft = `${path}.draft`;
     try {
@@ -62,8 +65,7 @@ export class WriteBehind {
     }
     await syncDirectory(this.#notes);
     const end = async () => {
-      const kinds = await Promise.all(paths.map((each) => kindOf(join(this.#options.directory, each))));
-      if (kinds.every((kind) => kind === undefined)) await rm(path);
+      if ((await this.#missing(paths)).length === paths.length) await rm(path);
       else await rename(path, `${path}.written`);
     };
     return { mustSync: false, [Symbol.asyncDispose]: end };
@@ -83,6 +85,11 @@ export class WriteBehind {
       else if (note.age > settlingMilliseconds && isWritten(name)) await this.#sync(path, note);
     }
     if (isAfterPowerCut) await withLockFile(this.#options.lock, () => this.#doubt(boot), signal);
+  }
+
+  async #missing(paths: readonly string[]): Promise<string[]> {
+    const kinds = await Promise.all(paths.map((each) => kindOf(join(this.#options.directory, each))));
+    return paths.filter((_, index) => kinds[index] === undefined);
   }
 
   async #sync(path: string, { paths }: Note): Promise<void> {
