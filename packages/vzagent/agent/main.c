@@ -68,6 +68,11 @@ static void become_reachable(void) {
   listener_announce(cmdline.ready_port);
 }
 
+// Never on another processor meanwhile: emulated ones have hung when modules were loaded beside the agent.
+static void greet(void) {
+  while (loop_step(0)) continue;
+}
+
 // When all modules are there.
 static void finish_boot(void) {
   network_prepare();
@@ -93,10 +98,10 @@ int main(void) {
   protect_agent();
   if (!children_watch() || !listener_serve()) log_fatal("event loop: %m");
   connections_only_greet();
-  bool over_tcp = cmdline.channel[0] != '\0';
-  if (!over_tcp && !modules_load_beside("/lib/modules/modules.late", finish_boot)) log_fatal("modules: %m");
+  if (cmdline.channel[0] == '\0') modules_load_between("/lib/modules/modules.late", greet);
   mounts_rest();
   if (!names_open()) log_fatal("resolv.conf, hosts and hostname: %m");
-  if (over_tcp) finish_boot();
+  greet();
+  finish_boot();
   loop_run();
 }

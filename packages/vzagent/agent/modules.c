@@ -2,17 +2,14 @@
 
 #include "files.h"
 #include "log.h"
-#include "loop.h"
 #include "text.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,39 +61,23 @@ static void load_line(const char *line) {
   load(line);
 }
 
-void modules_load(const char *list) {
+void modules_load_between(const char *list, void (*meanwhile)(void)) {
   char *text = file_read(list, NULL);
   if (text == NULL) {
     log_line("module list %s: %m", list);
     return;
   }
   char *rest = text;
-  for (char *line; (line = strtok_r(rest, "\n", &rest)) != NULL;) load_line(line);
+  for (char *line; (line = strtok_r(rest, "\n", &rest)) != NULL;) {
+    load_line(line);
+    meanwhile();
+  }
   free(text);
 }
 
-static struct source loading = {.fd = -1};
-static void (*loaded)(void);
+static void nothing(void) {}
 
-static void child_ended(struct source *source, uint32_t events) {
-  (void)events;
-  loop_close(source);
-  loaded();
-}
-
-bool modules_load_beside(const char *list, void (*done)(void)) {
-  int ends[2];
-  loaded = done;
-  if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  // The bare call: this process has one thread and no state that a library would have to mend in the child.
-  pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-  if (child == 0) {
-    modules_load(list);
-    _exit(0);
-  }
-  close(ends[1]);  // the child's is the last one: its end is the end of the file
-  return child > 0 && loop_add(&loading, ends[0], EPOLLIN, child_ended);
-}
+void modules_load(const char *list) { modules_load_between(list, nothing); }
 
 bool modules_drive(const char *driver) {
   char path[128];

@@ -8,8 +8,8 @@
 // when the machine has a virtio device of type N. What cannot be loaded is a line on the console, no failure.
 void modules_load(const char *list);
 
-// The same beside the agent, on another processor if there is one; `done` follows in the loop. False with errno.
-bool modules_load_beside(const char *list, void (*done)(void));
+// The same, with something else to do after each of them.
+void modules_load_between(const char *list, void (*meanwhile)(void));
 
 // Whether a virtio driver is there and drives a device.
 bool modules_drive(const char *driver);
