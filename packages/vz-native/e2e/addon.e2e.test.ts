@@ -111,8 +111,11 @@ describe('machines in the Node process, over the double of the framework', () =>
       const source = join(import.meta.dirname, '../src/vz-machine.ts');
       const { stderr } = await program(
         ...['--input-type=module-typescript', '-e'],
-        `import { VzMachine } from ${JSON.stringify(source)};
-       const machine = new VzMachine(${JSON.stringify(config)}, { addon: ${JSON.stringify(addon)}, console: 2 });
+        // A file: QEMU, under the double, cannot open the socket that stderr is.
+        `import { openSync } from 'node:fs';
+       import { VzMachine } from ${JSON.stringify(source)};
+       const console = openSync(${JSON.stringify(join(directory, 'other-console.log'))}, 'a');
+       const machine = new VzMachine(${JSON.stringify(config)}, { addon: ${JSON.stringify(addon)}, console });
        await machine.start();
        void machine.pause();
        ${end}`,
