@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { VzLinuxRuntime } from '@zlayer/vz-linux';
 import { program } from '../src/program.ts';
+import { settingsOf } from '../src/runtimes.ts';
 
 const hostProgram = join(import.meta.dirname, '../../vz-native/dist/double/vz-host');
 const { stdin, stdout, stderr, env } = process;
@@ -10,7 +11,6 @@ await program({
   stdout,
   stderr,
   env,
-  local: async ({ dataDir, insecureRegistry }) =>
-    new VzLinuxRuntime({ dataDir, insecureRegistries: insecureRegistry, hostProgram, architecture: 'arm64' }),
+  local: async (options) => new VzLinuxRuntime({ ...settingsOf(options), hostProgram, architecture: 'arm64' }),
   supervised: () => Promise.reject(new Error('a supervisor opens runtimes by their names')),
 }).parseAsync();

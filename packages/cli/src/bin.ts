@@ -1,13 +1,7 @@
 #!/usr/bin/env node
-import type { CommonOptions } from './common-options.ts';
 import { program } from './program.ts';
-import { chooseRuntime, openRuntime, type RuntimeSettings } from './runtimes.ts';
+import { chooseRuntime, openRuntime, settingsOf } from './runtimes.ts';
 import { superviseRuntime } from './supervisor/connect.ts';
-
-const settingsOf = ({ dataDir, insecureRegistry }: CommonOptions): RuntimeSettings => ({
-  dataDir,
-  insecureRegistries: insecureRegistry,
-});
 
 // A reader that has gone is the matter of whoever writes, if of anybody.
 for (const target of [process.stdout, process.stderr]) target.on('error', () => {});

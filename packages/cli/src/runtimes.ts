@@ -1,9 +1,15 @@
 import { type Availability, type Runtime, ZlayerError } from '@zlayer/runtime-core';
+import type { CommonOptions } from './common-options.ts';
 
 /** What a runtime is made with. */
 export interface RuntimeSettings {
   dataDir?: string | undefined;
   insecureRegistries?: readonly string[] | undefined;
+}
+
+/** What the options of a command say of it. */
+export function settingsOf({ dataDir, insecureRegistry }: CommonOptions): RuntimeSettings {
+  return { dataDir, insecureRegistries: insecureRegistry };
 }
 
 interface RuntimeEntry {

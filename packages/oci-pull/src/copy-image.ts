@@ -104,8 +104,8 @@ async function copyOnce(source: ImageSource, options: CopyOptions, doubts: Doubt
   const digests = [image.digest, image.manifest.config.digest, ...layers.map(digestOf)];
   await using _lease = await store.lease(digests, signal);
   // What nobody can be asked for again is synced at once.
-  const paths = source.kind === 'registry' ? digests.map((digest) => store.blobPath(digest)) : [];
-  await using unsynced = paths.length === 0 ? undefined : await store.writeBehind(paths, signal);
+  const paths = digests.map((digest) => store.blobPath(digest));
+  await using unsynced = source.kind === 'registry' ? await store.writeBehind(paths, signal) : undefined;
   const isUnsynced = unsynced?.mustSync === false;
   const work = [
     (both: AbortSignal) => copyLayers(source, layers, { ...options, isUnsynced }, doubts, both),

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { bootIdentity } from './boot-identity.ts';
 import { systemErrorCode } from './errors.ts';
 
 /** A process, told apart from a later one that was given the same number: `<pid>-<start>`. */
@@ -41,8 +42,8 @@ function startOf(pid: number): string | undefined {
       const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
       const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
       // Ticks count from the boot, so after a reboot the same number can come again.
-      const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-      return ticks === undefined ? undefined : `${boot}.${ticks}`;
+      const boot = bootIdentity()?.slice(0, 8);
+      return ticks === undefined || boot === undefined ? undefined : `${boot}.${ticks}`;
     }
     const options = { env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, encoding: 'latin1', stdio: 'pipe' } as const;
     const started = Date.parse(`${execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], options).trim()} UTC`);

@@ -7,7 +7,7 @@ import type { CommonOptions } from '../common-options.ts';
 import { type DiskUse, diskUse } from '../disk-use.ts';
 import { formatBytes } from '../format/bytes.ts';
 import { formatJson } from '../format/json.ts';
-import { availabilities } from '../runtimes.ts';
+import { availabilities, settingsOf } from '../runtimes.ts';
 import { packageVersion } from '../version.ts';
 import { action, newCommand } from './command.ts';
 
@@ -29,10 +29,7 @@ export function doctorCommand(cli: Cli) {
   ).option('--clean', 'remove what crashes have left');
   return action(cli, command, async (options: CommonOptions & { clean?: boolean }) => {
     const directory = dataDirectory({ option: options.dataDir });
-    const runtimes = await availabilities(options.runtime, {
-      dataDir: options.dataDir,
-      insecureRegistries: options.insecureRegistry,
-    });
+    const runtimes = await availabilities(options.runtime, settingsOf(options));
     const supervisor = await supervisorOf(options);
     const orphans = await findOrphans({ dataDirectory: directory, hasRecord });
     if (options.clean) for (const orphan of orphans) await removeOrphan(orphan);
