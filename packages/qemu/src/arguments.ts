@@ -14,6 +14,8 @@ export interface MachinePaths {
   /** Where QEMU tells events: on a socket of its own, because it serves one client on each. */
   eventSocket: string;
   channel: MachineChannel;
+  /** How many files of its shares the guest may remember without using them. Default: as many as it likes. */
+  rememberedFiles?: number | undefined;
 }
 
 /** What the control channel is made of: a device outside of QEMU, or a token and where the guest's calls go. */
@@ -46,10 +48,11 @@ export const CONSOLES: Readonly<Record<Architecture, string>> = { amd64: 'ttyS0'
 
 /** The whole command line of QEMU for a machine. */
 export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths: MachinePaths): string[] {
-  const { qemu, qmpSocket, eventSocket, channel } = paths;
+  const { qemu, qmpSocket, eventSocket, channel, rememberedFiles } = paths;
   const bytes = String(config.memoryBytes);
   const words = [`console=${CONSOLES[config.architecture]}`, config.commandLine];
   if (channel.kind === 'tcp') words.push(TCP_CHANNEL_WORD);
+  if (rememberedFiles !== undefined) words.push(`zlayer.files=${rememberedFiles}`);
   return [
     qemu,
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],

@@ -34,7 +34,8 @@ import { checkQemu } from './features.ts';
 import { consoleArguments, doorArguments, vsockArguments } from './helpers.ts';
 import { findQemu, findVhostDeviceVsock, findVirtiofsd, type QemuPrograms } from './programs.ts';
 import { type MachineSockets, QemuVm } from './qemu-vm.ts';
-import { inspectVirtiofsd, virtiofsdProgram } from './virtiofsd.ts';
+import { rememberedFiles } from './remembered-files.ts';
+import { inspectVirtiofsd, type Virtiofsd, virtiofsdProgram } from './virtiofsd.ts';
 
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
 const START_TIMEOUT_MS = 20_000;
@@ -165,6 +166,7 @@ export class QemuDriver implements VmDriver {
     const { architecture, shares, stateDirectory } = config;
     const accelerator = this.#accelerator ?? (await chooseAccelerator(architecture));
     const qemu = await findQemu(architecture, this.#programs);
+    const virtiofsd = shares.length === 0 ? undefined : await inspectVirtiofsd(await findVirtiofsd(this.#programs));
     const log = (name: string): string => join(stateDirectory, `${name}.log`);
     const shareSocket = (index: number): string => join(directory, `fs${index}.sock`);
     const vsockDeviceSocket = join(directory, 'vsock-device.sock');
@@ -192,7 +194,7 @@ export class QemuDriver implements VmDriver {
               { name: 'door', argv: doorArguments(sockets.door, sockets.vsock), log: log('door') },
             ]
           : []),
-        ...(await this.#shareHelpers(shares, shareSocket, log)),
+        ...(virtiofsd === undefined ? [] : shareHelpers(virtiofsd, shares, shareSocket, log)),
       ],
       connections: [
         { path: consoleSocket, descriptor: CONSOLE_DESCRIPTOR },
@@ -204,27 +206,27 @@ export class QemuDriver implements VmDriver {
         argv: qemuArguments(config, accelerator, {
           ...{ qemu, qmpSocket: sockets.qmp, eventSocket: sockets.events },
           channel: machineChannel(channel, sockets, ports),
+          rememberedFiles: virtiofsd === undefined ? undefined : await rememberedFiles(virtiofsd),
         }),
         log: log('qemu'),
       },
     };
   }
-
-  async #shareHelpers(
-    shares: readonly VmShare[],
-    socket: (index: number) => string,
-    log: (name: string) => string,
-  ): Promise<HostProgram[]> {
-    if (shares.length === 0) return [];
-    const virtiofsd = await inspectVirtiofsd(await findVirtiofsd(this.#programs));
-    return shares.map((share, index) => {
-      const name = `virtiofsd-${share.tag}`;
-      return { name, ...virtiofsdProgram(virtiofsd, socket(index), share), log: log(name) };
-    });
-  }
 }
 
 const statusFile = (stateDirectory: string): string => join(stateDirectory, 'vm.json');
+
+function shareHelpers(
+  virtiofsd: Virtiofsd,
+  shares: readonly VmShare[],
+  socket: (index: number) => string,
+  log: (name: string) => string,
+): HostProgram[] {
+  return shares.map((share, index) => {
+    const name = `virtiofsd-${share.tag}`;
+    return { name, ...virtiofsdProgram(virtiofsd, socket(index), share), log: log(name) };
+  });
+}
 
 function socketsIn(directory: string): MachineSockets {
   return {

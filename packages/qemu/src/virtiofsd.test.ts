@@ -6,8 +6,8 @@ import { inspectVirtiofsd, type Virtiofsd, virtiofsdProgram } from './virtiofsd.
 
 const ROOT = { uid: 0, gid: 0 };
 const ANN = { uid: 1000, gid: 100 };
-const IN_C: Virtiofsd = { program: '/v', kind: 'c', translatesOwners: false };
-const IN_RUST: Virtiofsd = { program: '/v', kind: 'rust', translatesOwners: true };
+const IN_C: Virtiofsd = { program: '/v', kind: 'c', translatesOwners: false, holdsDescriptors: true };
+const IN_RUST: Virtiofsd = { program: '/v', kind: 'rust', translatesOwners: true, holdsDescriptors: false };
 
 describe('virtiofsd', () => {
   let folder: string;
@@ -27,11 +27,18 @@ describe('virtiofsd', () => {
 
   it('of QEMU 7.2 is told from its successors by what it says', async () => {
     const program = saying('  -o source=PATH   shared directory tree');
-    expect(await inspectVirtiofsd(program, ROOT)).toEqual({ program, kind: 'c', translatesOwners: false });
+    expect(await inspectVirtiofsd(program, ROOT)).toMatchObject({
+      kind: 'c',
+      translatesOwners: false,
+      holdsDescriptors: true,
+    });
     saying('--shared-dir <SHARED_DIR>');
-    expect(await inspectVirtiofsd(program, ANN)).toEqual({ program, kind: 'rust', translatesOwners: false });
+    expect(await inspectVirtiofsd(program, ANN)).toMatchObject({ kind: 'rust', translatesOwners: false });
     saying('--shared-dir <SHARED_DIR> --translate-uid <TRANSLATE_UID>');
-    expect(await inspectVirtiofsd(program, ANN)).toEqual({ program, kind: 'rust', translatesOwners: true });
+    expect(await inspectVirtiofsd(program, ANN)).toEqual({
+      ...{ program, kind: 'rust', translatesOwners: true, holdsDescriptors: true },
+    });
+    expect(await inspectVirtiofsd(program, ROOT)).toMatchObject({ holdsDescriptors: false });
   });
 
   it('that does not run, is none, or is for root alone, is named with what to do', async () => {
@@ -64,7 +71,9 @@ describe('virtiofsd', () => {
 
   it('keeps every owner if it is root, and lets all users of the guest make files if it is not', () => {
     const own = ['--translate-uid=squash-guest:0:1000:4294967295', '--translate-gid=squash-guest:0:100:4294967295'];
-    expect(virtiofsdProgram(IN_RUST, '/s', writable, ANN).argv).toEqual(expect.arrayContaining(own));
+    expect(virtiofsdProgram({ ...IN_RUST, holdsDescriptors: true }, '/s', writable, ANN).argv).toEqual(
+      expect.arrayContaining(own),
+    );
     expect(virtiofsdProgram(IN_RUST, '/s', writable, ROOT).argv.join(' ')).not.toContain('translate');
     const older = { ...IN_RUST, translatesOwners: false };
     expect(virtiofsdProgram(older, '/s', writable, ANN).argv.join(' ')).not.toContain('translate');

@@ -9,6 +9,8 @@ export interface Virtiofsd {
   kind: 'c' | 'rust';
   /** Whether it can give what the guest makes to one user of the host: in Rust, from 1.13 on. */
   translatesOwners: boolean;
+  /** Whether it has a descriptor open for each file that the guest remembers: all but the one in Rust that root runs. */
+  holdsDescriptors: boolean;
 }
 
 /** Who runs it. Default: this process's user. */
@@ -42,7 +44,8 @@ export async function inspectVirtiofsd(program: string, { uid } = thisUser()): P
       remedy: 'Install the virtiofsd that is written in Rust: Debian 13 and later have it.',
     });
   }
-  return { program, kind, translatesOwners: help.includes('--translate-uid') };
+  const holdsDescriptors = kind === 'c' || uid !== 0;
+  return { program, kind, translatesOwners: help.includes('--translate-uid'), holdsDescriptors };
 }
 
 async function helpOf(program: string): Promise<string> {
@@ -63,7 +66,7 @@ async function helpOf(program: string): Promise<string> {
  * mount it read-only binds nobody who has taken the guest's kernel over, and containers share their image.
  */
 export function virtiofsdProgram(
-  { program, kind, translatesOwners }: Virtiofsd,
+  { program, kind, translatesOwners, holdsDescriptors }: Virtiofsd,
   socket: string,
   { path, readOnly }: VmShare,
   { uid, gid } = thisUser(),
@@ -71,8 +74,8 @@ export function virtiofsdProgram(
   if (kind === 'rust') {
     const argv = [program, `--socket-path=${socket}`, `--shared-dir=${path}`, '--cache=auto'];
     if (readOnly) argv.push('--readonly');
-    // A handle takes no descriptor, which each file that the guest remembers does otherwise; it takes root to open one.
-    if (uid === 0) return { argv: [...argv, '--inode-file-handles=prefer'] };
+    // A handle takes no descriptor; it takes root to open one.
+    if (!holdsDescriptors) return { argv: [...argv, '--inode-file-handles=prefer'] };
     // Whoever is not root can make files of its own only: without this, no other user of the guest could make any.
     if (translatesOwners) {
       argv.push(`--translate-uid=squash-guest:0:${uid}:${ALL_IDS}`, `--translate-gid=squash-guest:0:${gid}:${ALL_IDS}`);

@@ -20,13 +20,15 @@ const CONFIG: VmConfig = {
 describe('machineConfig', () => {
   it('tells vz-host all that a machine is made of, with the defaults filled in', () => {
     expect(machineConfig(CONFIG, '/v.sock', [1025])).toEqual({
-      ...{ kernel: '/kernel', initramfs: '/initramfs', commandLine: 'quiet', cpus: 2, memoryBytes: 536_870_912 },
+      ...{ kernel: '/kernel', initramfs: '/initramfs', cpus: 2, memoryBytes: 536_870_912 },
+      commandLine: 'quiet zlayer.files=10000',
       shares: [{ tag: 'data', path: '/data', readOnly: true }],
       disks: [{ path: '/disk', readOnly: false, serial: 'rootfs', cache: 'cached' }],
       network: { mac: pinnedMac('/state') },
       ...{ consoleFile: '/console', consoleBytes: 1_048_576, vsockSocket: '/v.sock', listen: [1025] },
     });
-    expect(machineConfig({ ...CONFIG, network: { type: 'none' } }, '/v', [])).toMatchObject({ network: null });
+    const plain = machineConfig({ ...CONFIG, shares: [], network: { type: 'none' } }, '/v', []);
+    expect(plain).toMatchObject({ commandLine: 'quiet', network: null });
   });
 
   it('gives a machine the same address whenever it starts, and every machine another', () => {

@@ -5,6 +5,11 @@ import { ZlayerError } from '@zlayer/runtime-core';
 const CONSOLE_BYTES = 1024 * 1024;
 const MEBIBYTE = 1024 ** 2;
 const MAX_TAG_BYTES = 35;
+/**
+ * The framework has a descriptor open for each file of a share that the guest remembers, and with some 57 000 of them the
+ * whole Mac has had no more (docker/for-mac issue 6783).
+ */
+const REMEMBERED_FILES = 10_000;
 
 /**
  * What `vz-host` is told of a machine. The framework checks the rest, in its own words.
@@ -22,7 +27,8 @@ export function machineConfig(config: VmConfig, vsockSocket: string, listen: rea
   const double = names.find((name, index) => names.indexOf(name) !== index);
   refuseIf(double !== undefined, `it has ${double} twice`);
   return {
-    ...{ kernel, initramfs, commandLine, cpus, memoryBytes },
+    ...{ kernel, initramfs, cpus, memoryBytes },
+    commandLine: shares.length === 0 ? commandLine : `${commandLine} zlayer.files=${REMEMBERED_FILES}`,
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
     network: network.type === 'none' ? null : { mac: network.mac ?? pinnedMac(config.stateDirectory) },

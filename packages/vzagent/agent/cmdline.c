@@ -43,6 +43,8 @@ static void take_word(const char *word, size_t length, struct cmdline *cmdline) 
     cmdline->no_dhcp = none;
   } else if ((value = value_of(word, length, "zlayer.ready=")) != NULL) {
     cmdline->ready_port = (uint32_t)number(value, end, UINT32_MAX - 1);
+  } else if ((value = value_of(word, length, "zlayer.files=")) != NULL) {
+    cmdline->files = (uint32_t)number(value, end, UINT32_MAX);
   }
 }
 

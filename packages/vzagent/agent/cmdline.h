@@ -11,6 +11,7 @@ struct cmdline {
   bool no_dhcp;         // `zlayer.net=none`: the Ethernet interface is left as it is
   char channel[18];     // `zlayer.channel=`: MAC address of the control channel's device; empty for vsock
   uint32_t ready_port;  // `zlayer.ready=`: vsock port on the host to knock at; 0 when not given
+  uint32_t files;       // `zlayer.files=`: how many files the guest may merely remember; 0 when not given
 };
 
 // Parses a command line. A value that is no number or too long counts as not given and is logged.

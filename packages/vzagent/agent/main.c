@@ -5,6 +5,7 @@
 #include "cmdline.h"
 #include "connection.h"
 #include "files.h"
+#include "forget.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
@@ -80,6 +81,7 @@ static void finish_boot(void) {
   const struct fault *failed = cmdline.rootfs_tag[0] == '\0' ? NULL : root_boot(cmdline.rootfs_tag);
   if (failed != NULL) log_fatal("%s", failed->text);
   rosetta_register();
+  if (cmdline.files != 0) forget_beyond(cmdline.files);
   connections_serve();
 }
 
