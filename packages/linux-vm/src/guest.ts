@@ -14,7 +14,7 @@ import {
   type ProcessEntry,
   type StreamingExecOptions,
   type TerminalSize,
-  type ZlayerError,
+  ZlayerError,
 } from '@zlayer/runtime-core';
 import { AgentError, type AgentProcess, type Datagrams, type ExecuteSpec } from '@zlayer/vzagent-proto';
 import type { ContainerRecord } from './container-record.ts';
@@ -113,7 +113,11 @@ export class Guest {
     const type = mode & FILE_TYPE;
     // What a link leads to only the guest knows.
     if (type !== DIRECTORY && type !== LINK) throw new ConflictError(`${path} is no directory`, { subject: path });
-    await this.#ask((agent) => agent.archivePut(path, archive, { ...options, keepOwners: true }));
+    await this.#ask((agent) => agent.archivePut(path, archive, { ...options, keepOwners: true })).catch((error) => {
+      // The agent speaks of the archive's entries.
+      if (!(error instanceof AgentError)) throw error;
+      throw new ZlayerError(error.code, `cannot unpack in ${path}: ${error.message}`, { subject: path, cause: error });
+    });
   }
 
   async archiveHead(path: string): Promise<FileStatus> {

@@ -24,7 +24,14 @@ const id: ContainerId = { service: 'channel', replica: 0 };
 const AGENT = 1024;
 /** As long as the agent waits for a proof, and some more. */
 const PATIENCE_MS = 13_000;
-const SERVER = 'while :; do echo answer | nc -l -p 7777; done';
+const SERVER =
+  'i=0; while [ $i -lt 20 ]; do echo line $i; i=$((i+1)); done; while :; do echo answer | nc -l -p 7777; done';
+const LOGGED = Array.from({ length: 20 }, (_, i) => `line ${i}\n`).join('');
+
+async function logOf(runtime: QemuRuntime, container: ContainerId): Promise<string> {
+  const chunks = await runtime.containerLogs(container);
+  return Buffer.concat(chunks.map(({ data }) => data)).toString();
+}
 
 /** Where a machine's channel is on this host, and its secret: what only the machine's owner can find out. */
 async function doorOf(stateDirectory: string): Promise<GuestDoor> {
@@ -92,6 +99,7 @@ describe('a machine without a vsock', () => {
     const answer = async () => await text(createConnection(mapping?.hostPort ?? 0, '127.0.0.1')).catch(() => '');
     await expect.poll(answer, { timeout: 20_000 }).toBe('answer\n');
     expect((await sh('head -c 20000000 /dev/zero | wc -c')).trim()).toBe('20000000');
+    expect(await logOf(runtime, id)).toBe(LOGGED);
 
     await runtime.pauseContainer(id);
     await expect(runtime.exec(id, ['true'])).rejects.toMatchObject({ code: 'CONFLICT' });
@@ -121,6 +129,7 @@ describe('a machine without a vsock', () => {
     const [mapping] = await heir.portMappings(OWNED);
     const answer = async () => await text(createConnection(mapping?.hostPort ?? 0, '127.0.0.1')).catch(() => '');
     await expect.poll(answer, { timeout: 20_000 }).toBe('answer\n');
+    expect(await logOf(heir, OWNED)).toBe(LOGGED);
     await heir.removeContainer(OWNED, { force: true });
   });
 

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
+import { shellCommand } from '../bench.ts';
 import type { Suite } from '../suite.ts';
 
-/** What a workload may use, and what happens when it wants more. Starts up to four containers. */
+/** What a workload may use, and what happens when it wants more. Starts up to five containers. */
 export function limits(suite: Suite): void {
   suite.area('limits', () => {
     suite.testWith(
@@ -21,6 +22,21 @@ export function limits(suite: Suite): void {
         const oom = events.findIndex(({ type }) => type === 'oom');
         expect(oom).toBeGreaterThan(0);
         expect(oom).toBeLessThan(ended);
+      },
+    );
+
+    suite.testWith(
+      ['containers.oomKills', 'exec.buffered'],
+      'an exec that uses up the memory of its container is killed, and the workload goes on',
+      async (bench) => {
+        const spec = bench.shell('untilTerm', { resources: { memory: '128Mi' } });
+        const { container, output } = await bench.start(spec);
+        await output.shows('ready');
+        const { runtime } = bench;
+        expect(await runtime.exec(container, shellCommand('eatMemory'))).toMatchObject({ exitCode: 137, signal: 9 });
+        await bench.lab.events.shows(container.instance, 'oom');
+        expect(await runtime.exec(container, shellCommand('exit41'))).toMatchObject({ exitCode: 41 });
+        expect(await runtime.inspectContainer(container)).toMatchObject({ state: { status: 'running' } });
       },
     );
 
