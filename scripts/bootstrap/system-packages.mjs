@@ -34,6 +34,7 @@ export const REQUIREMENTS = {
   'erofs-utils': ['mkfs.erofs'],
   kmod: ['depmod'],
   openssl: ['openssl'],
+  make: ['make'],
   python3: ['python3'],
   zsh: ['zsh'],
   fish: ['fish'],

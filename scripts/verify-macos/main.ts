@@ -2,23 +2,27 @@
  * Checks on a real Mac what cannot be checked elsewhere, and ends in a table to report: `npm run verify:macos`.
  * With `--double` it checks itself, over the double of the framework on Linux.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { processStatistics } from '@zlayer/host';
 import { serveBusybox } from '@zlayer/test-images';
 import { VzDriver, VzLinuxRuntime } from '@zlayer/vz-linux';
-import { queryVzHost, vzHostPath } from '@zlayer/vz-native';
+import { queryVzHost, randomMac, VzMachine, vzHostPath, vzSupport } from '@zlayer/vz-native';
+import { resolveGuest } from '@zlayer/vzagent';
 import { checks, type Step } from './checks.ts';
 
 const isDouble = process.argv.includes('--double');
 const architecture = isDouble || process.arch === 'arm64' ? 'arm64' : 'amd64';
 const MAX_HOST_BYTES = 15 * 1024 ** 2;
+const BOOT_MS = 30_000;
 const id = { service: 'verify', replica: 0 };
 
 if (isDouble) process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';
-const hostProgram = (): string =>
-  isDouble ? join(import.meta.dirname, '../../packages/vz-native/dist/double/vz-host') : vzHostPath();
+const built = join(import.meta.dirname, '../../packages/vz-native/build/Release');
+const hostProgram = (): string => (isDouble ? join(built, 'vz-host') : vzHostPath());
+const addon = isDouble ? { addon: join(built, 'vz-native.node') } : {};
 
 const dataDir = await mkdtemp(join(tmpdir(), 'zlayer-verify-'));
 const served = await serveBusybox({ architectures: [architecture], images: { plain: {} } });
@@ -34,6 +38,27 @@ const hostPid = async (): Promise<number> => {
   return (JSON.parse(await readFile(file, 'utf8')) as { pid: number }).pid;
 };
 
+/** Starts a guest in this very process, and calls its agent. */
+async function bootHere(): Promise<string> {
+  const { kernel, initramfs } = await resolveGuest({ architecture });
+  const config = { kernel, initramfs, commandLine: 'quiet', cpus: 1, memoryBytes: 512 * 1024 ** 2 };
+  await using log = await open(join(dataDir, 'console.log'), 'a');
+  await using machine = new VzMachine(
+    { ...config, shares: [], disks: [], network: null },
+    { ...addon, console: log.fd },
+  );
+  const began = performance.now();
+  await machine.start();
+  for (;;) {
+    const socket = await machine.connect(1024).catch((error: unknown) => {
+      if (performance.now() - began > BOOT_MS) throw error;
+    });
+    socket?.destroy();
+    if (socket !== undefined) return `its agent answers after ${Math.round(performance.now() - began)} ms`;
+    await setTimeout(20);
+  }
+}
+
 const steps: Step[] = [
   ['system', async () => `${process.platform} ${release()}, ${process.arch}, Node ${process.versions.node}`],
   [
@@ -42,6 +67,21 @@ const steps: Step[] = [
       const support = await queryVzHost(hostProgram());
       if (!support.supported || !support.entitled) throw new Error(JSON.stringify(support));
       return `${support.maxCpus} CPUs, ${support.minMemoryBytes / 1024 ** 2} MiB at least`;
+    },
+  ],
+  [
+    'the addon loads',
+    async () => {
+      const { supported, entitled } = vzSupport(addon);
+      if (!supported) throw new Error('it says that machines are not supported');
+      return `${randomMac(addon)}, ${entitled ? 'entitled' : 'not entitled'}`;
+    },
+  ],
+  [
+    'a machine in this process',
+    async () => {
+      if (!vzSupport(addon).entitled) return 'not tried: this node has no entitlement (docs/macos.md)';
+      return bootHere();
     },
   ],
   [

@@ -3,7 +3,7 @@ import type { VzDriverOptions } from '../src/index.ts';
 
 /** `vz-host` over the double of the framework, whose guests are arm64. Elsewhere than on a Mac that is all there is. */
 export const DOUBLE = {
-  hostProgram: join(import.meta.dirname, '../../vz-native/dist/double/vz-host'),
+  hostProgram: join(import.meta.dirname, '../../vz-native/build/Release/vz-host'),
   architecture: 'arm64',
 } as const satisfies VzDriverOptions;
 

@@ -44,15 +44,24 @@ describe('the packages as npm would publish them, installed in an empty project'
     },
   );
 
+  it.skipIf(process.platform === 'darwin')('says of machines in the process itself the same', async () => {
+    const script =
+      "import { vzSupport } from '@zlayer/vz-native';" +
+      'try { vzSupport(); } catch (error) { console.log(error.code, error.message); }';
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { cwd: project });
+    expect(stdout).toBe(`UNAVAILABLE Virtualization.framework is a part of macOS, and this is ${process.platform}\n`);
+  });
+
   it('has types that compile', async () => {
     await writeFile(
       join(project, 'index.ts'),
       "import { VzDriver, VzLinuxRuntime, type VzLinuxRuntimeOptions } from '@zlayer/vz-linux';\n" +
-        "import { queryVzHost, type VzSupport } from '@zlayer/vz-native';\n" +
+        "import { queryVzHost, VzMachine, type VzMachineConfig, type VzSupport } from '@zlayer/vz-native';\n" +
         'export const options: VzLinuxRuntimeOptions = { startTimeoutMs: 1 };\n' +
         'export const runtime: VzLinuxRuntime = new VzLinuxRuntime(options);\n' +
         'export const driver = new VzDriver();\n' +
-        'export const support = (program: string): Promise<VzSupport> => queryVzHost(program);\n',
+        'export const support = (program: string): Promise<VzSupport> => queryVzHost(program);\n' +
+        'export const machine = (config: VzMachineConfig): VzMachine => new VzMachine(config, { console: 2 });\n',
     );
     const compiler = join(packages, '../node_modules/typescript/bin/tsc');
     const flags = [

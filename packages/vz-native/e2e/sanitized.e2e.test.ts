@@ -7,13 +7,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { hostProgramPath } from '@zlayer/host';
 import { resolveGuest } from '@zlayer/vzagent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CORE, compile, HOST, sourcesIn } from '../build/compile.ts';
+import { build } from '../scripts/node-gyp.ts';
 
 const MACHINES = 100;
-const SANITIZERS = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
+const run = promisify(execFile);
 
 // GNUstep keeps its classes' own memory for ever; the double counts its objects itself.
 const env = {
@@ -22,41 +21,56 @@ const env = {
   VZ_DOUBLE_ENTITLEMENTS: 'com.apple.security.virtualization',
 };
 
-describe('core, host program and double, under the address and undefined-behaviour sanitizers', () => {
+/** The runtime that a program without it has to load before an addon with it. */
+async function addressSanitizer(): Promise<string> {
+  const file = `libclang_rt.asan-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so`;
+  return (await run('clang-16', [`-print-file-name=${file}`])).stdout.trim();
+}
+
+describe('core, addon, host program and double, under the address and undefined-behaviour sanitizers', () => {
   let directory: string;
+  let programs: string;
   let kernel: string;
-  const program = (name: string): string => join(directory, name);
+  const path = (name: string): string => join(directory, name);
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'vz-sanitized-'));
     ({ kernel } = await resolveGuest({ architecture: 'arm64' }));
-    const common = { flags: SANITIZERS, double: true, hostProgram: hostProgramPath() };
-    const leakCheck = join(import.meta.dirname, '../test/leak-check.mm');
-    await compile({ ...common, output: program('leak-check'), sources: [...sourcesIn(CORE), leakCheck] });
-    await compile({ ...common, output: program('vz-host'), sources: [...sourcesIn(CORE), ...sourcesIn(HOST)] });
+    programs = await build('Debug');
     // Compiling takes minutes on a busy machine.
   }, 600_000);
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   it(`leaves no object, descriptor or process of ${MACHINES} machines, and answers every call once`, async () => {
-    const { stderr } = await promisify(execFile)(program('leak-check'), [kernel, String(MACHINES)], { env });
+    const { stderr } = await run(join(programs, 'leak-check'), [kernel, String(MACHINES)], { env });
     expect(stderr).toContain(`${MACHINES} machines, 0 objects, 0 descriptors more`);
   }, 300_000);
 
+  it('leaves nothing of machines of the addon, closed or collected', async () => {
+    const many = join(import.meta.dirname, 'many-machines.ts');
+    const { stdout, stderr } = await run(
+      process.execPath,
+      ['--expose-gc', many, join(programs, 'vz-native.node'), kernel, '30'],
+      { env: { ...env, LD_PRELOAD: await addressSanitizer(), VZ_DOUBLE_COUNT_AT_EXIT: '1' } },
+    );
+    expect(stdout).toMatch(/^(0|-\d+) descriptors more\n$/);
+    expect(stderr).toBe('0 objects of the framework\n');
+  }, 120_000);
+
   const configuration = (): Record<string, unknown> => ({
-    ...{ version: 1, statusFile: program('vm.json'), controlSocket: program('c.sock'), runDirectory: null },
+    ...{ version: 1, statusFile: path('vm.json'), controlSocket: path('c.sock'), runDirectory: null },
     ...{ onOwnerExit: 'stop', stopGraceMs: 0, startTimeoutMs: 30_000 },
     machine: {
       ...{ kernel, initramfs: kernel, commandLine: 'quiet', cpus: 1, memoryBytes: 128 * 1024 ** 2 },
       ...{ shares: [], disks: [], network: null, listen: [1025] },
-      ...{ consoleFile: program('console.log'), consoleBytes: 4096, vsockSocket: program('v.sock') },
+      ...{ consoleFile: path('console.log'), consoleBytes: 4096, vsockSocket: path('v.sock') },
     },
   });
 
   const start = async (config: unknown): Promise<{ line: string; end(): Promise<number | null> }> => {
-    const file = program('host-config.json');
+    const file = path('host-config.json');
     await writeFile(file, typeof config === 'string' ? config : JSON.stringify(config));
-    const child = spawn(program('vz-host'), [file], { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+    const child = spawn(join(programs, 'vz-host'), [file], { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
     if (child.stderr === null) throw new Error('the host has no standard error');
     const exited = once(child, 'exit');
     const complaints = text(child.stderr);
@@ -103,7 +117,7 @@ describe('core, host program and double, under the address and undefined-behavio
     const host = await start(configuration());
     expect(JSON.parse(host.line)).toMatchObject({ ready: true });
     const ask = async (line: string): Promise<string> => {
-      const socket = connect(program('c.sock'));
+      const socket = connect(path('c.sock'));
       socket.write(line);
       const [answer] = await once(socket, 'data');
       socket.destroy();
@@ -130,7 +144,7 @@ describe('core, host program and double, under the address and undefined-behavio
       error: expect.stringContaining('state'),
     });
     for (const call of ['\n', 'CONNECT\n', 'CONNECT x\n', 'CONNECT 99999999999\n', 'x'.repeat(100), 'CONNECT 1024\n']) {
-      const socket = connect(program('v.sock'));
+      const socket = connect(path('v.sock'));
       socket.on('error', () => {});
       socket.write(call);
       expect(await text(socket).catch(() => '')).toBe('');
@@ -139,6 +153,6 @@ describe('core, host program and double, under the address and undefined-behavio
       status: { state: 'running', machine: 'running' },
     });
     expect(await host.end()).toBe(0);
-    await expect(stat(program('c.sock'))).rejects.toThrow('ENOENT');
+    await expect(stat(path('c.sock'))).rejects.toThrow('ENOENT');
   }, 60_000);
 });

@@ -5,9 +5,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { connectVsock, hostProgramPath } from '@zlayer/host';
+import { connectVsock } from '@zlayer/host';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compile, HOST } from '../build/compile.ts';
+import { build } from '../scripts/node-gyp.ts';
 
 const CONNECTIONS = 1500;
 const LONG = 8 * 1024 * 1024;
@@ -20,9 +20,7 @@ describe('the vsock of vz-host, with a guest that knows half-close', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'vz-bridge-'));
-    const sources = [join(HOST, 'vsock_bridge.cc'), join(import.meta.dirname, '../test/bridge-check.cc')];
-    const flags = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=undefined'];
-    await compile({ output: path('check'), sources, flags, double: true, hostProgram: hostProgramPath() });
+    const programs = await build('Debug');
     // Says how much came as soon as the other side has said its last, and only then.
     guest = createServer({ allowHalfOpen: true }, (socket) => {
       let bytes = 0;
@@ -34,7 +32,7 @@ describe('the vsock of vz-host, with a guest that knows half-close', () => {
     });
     guest.listen({ path: path('guest.sock'), backlog: 4096 });
     await once(guest, 'listening');
-    bridge = spawn(path('check'), [path('v.sock'), path('guest.sock')], {
+    bridge = spawn(join(programs, 'bridge-check'), [path('v.sock'), path('guest.sock')], {
       env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=0' },
       stdio: ['pipe', 'pipe', 'inherit'],
     });

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { objcHeaders } from '../build/compile.ts';
+import { objcHeaders } from '../scripts/objc-runtime.ts';
 
 const root = join(import.meta.dirname, '..');
 const facts = join(root, '../../../shared/apple');

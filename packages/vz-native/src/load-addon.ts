@@ -37,6 +37,10 @@ export interface Addon {
   Machine: new (config: VzMachineConfig, console: number, onEvent: EventHandler) => NativeMachine;
 }
 
+const require = createRequire(import.meta.url);
+/** It has no types of its own. */
+const nodeGypBuild = require('node-gyp-build') as { path(folder: string): string };
+
 const loaded = new Map<string, Addon>();
 
 /**
@@ -50,37 +54,39 @@ export function loadAddon(path?: string): Addon {
       remedy: 'Use the main thread, or a vz-host.',
     });
   }
-  const places = path === undefined ? addonPlaces() : [path];
-  const known = places.map((place) => loaded.get(place)).find((addon) => addon !== undefined);
+  const place = path ?? addonPlace();
+  const known = loaded.get(place);
   if (known !== undefined) return known;
-  let cause: unknown;
-  for (const place of places) {
-    try {
-      const addon = createRequire(import.meta.url)(place) as Addon;
-      // Also when the program calls process.exit: what machines refer to must not go before they do.
-      process.once('exit', () => addon.closeAll());
-      loaded.set(place, addon);
-      return addon;
-    } catch (error) {
-      // What is there and does not load says more than what is missing.
-      if (cause === undefined || (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') cause = error;
-    }
+  try {
+    const addon = require(place) as Addon;
+    // Also when the program calls process.exit: what machines refer to must not go before they do.
+    process.once('exit', () => addon.closeAll());
+    loaded.set(place, addon);
+    return addon;
+  } catch (cause) {
+    throw unavailable(cause, place);
   }
-  throw new ZlayerError('UNAVAILABLE', `the addon of @zlayer/vz-native does not load: ${(cause as Error).message}`, {
-    subject: places[0],
-    remedy: 'Install the Xcode command line tools (xcode-select --install) and build the package @zlayer/vz-native.',
-    cause,
-  });
 }
 
 /** One that was built here comes first. */
-function addonPlaces(): string[] {
-  const { platform, arch } = process;
+function addonPlace(): string {
+  const { platform } = process;
   if (platform !== 'darwin') {
     throw new ZlayerError('UNAVAILABLE', `Virtualization.framework is a part of macOS, and this is ${platform}`, {
       remedy: 'Use @zlayer/qemu here.',
     });
   }
-  const places = ['../dist/native/vz-native.node', `../prebuilds/darwin-${arch}/vz-native.node`];
-  return places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const folder = fileURLToPath(new URL('..', import.meta.url));
+  try {
+    return nodeGypBuild.path(folder);
+  } catch (cause) {
+    throw unavailable(cause, folder);
+  }
 }
+
+const unavailable = (cause: unknown, subject: string): ZlayerError =>
+  new ZlayerError('UNAVAILABLE', `the addon of @zlayer/vz-native does not load: ${(cause as Error).message}`, {
+    subject,
+    remedy: 'Install @zlayer/vz-native again; in a checkout, build it (pnpm --filter @zlayer/vz-native build).',
+    cause,
+  });

@@ -1,12 +1,16 @@
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entitlementsPath, vzHostPath } from './vz-host-path.ts';
 
-const prebuilds = join(import.meta.dirname, '../prebuilds');
-
 describe.skipIf(process.platform === 'darwin')('vzHostPath', () => {
-  afterEach(() => rm(prebuilds, { recursive: true, force: true }));
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'vz-host-path-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
 
   it('says on another system what is missing there', () => {
     expect(() => vzHostPath('linux')).toThrow(
@@ -14,14 +18,16 @@ describe.skipIf(process.platform === 'darwin')('vzHostPath', () => {
     );
   });
 
-  it('finds the prebuilt program on a Mac, and says how to build one where there is none', async () => {
-    expect(() => vzHostPath('darwin')).toThrow(
-      expect.objectContaining({ code: 'UNAVAILABLE', remedy: expect.stringContaining('xcode-select') }),
+  it('finds what was built or prebuilt on a Mac, and says how to come by it where there is none', async () => {
+    expect(() => vzHostPath('darwin', folder)).toThrow(
+      expect.objectContaining({ code: 'UNAVAILABLE', remedy: expect.stringContaining('Install') }),
     );
-    const program = join(prebuilds, `darwin-${process.arch}`, 'vz-host');
-    await mkdir(join(program, '..'), { recursive: true });
-    await writeFile(program, '', { mode: 0o755 });
-    expect(vzHostPath('darwin')).toBe(program);
+    for (const place of [`prebuilds/darwin-${process.arch}`, 'build/Release']) {
+      const program = join(folder, place, 'vz-host');
+      await mkdir(join(folder, place), { recursive: true });
+      await writeFile(program, '', { mode: 0o755 });
+      expect(vzHostPath('darwin', folder)).toBe(program);
+    }
   });
 
   it('has the entitlements beside it', async () => {

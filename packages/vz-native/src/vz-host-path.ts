@@ -1,26 +1,29 @@
 import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ZlayerError } from '@zlayer/runtime-core';
+
+/** The same from src (in tests) and from dist: both lie in the package's folder. */
+const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 
 /**
  * Where this package keeps `vz-host`.
  *
  * @throws ZlayerError `UNAVAILABLE` where there is none, with the reason.
  */
-export function vzHostPath(platform: NodeJS.Platform = process.platform): string {
+export function vzHostPath(platform: NodeJS.Platform = process.platform, folder: string = PACKAGE): string {
   if (platform !== 'darwin') {
     throw new ZlayerError('UNAVAILABLE', `Virtualization.framework is a part of macOS, and this is ${platform}`, {
       remedy: 'Use @zlayer/qemu here.',
     });
   }
-  // The same from src (in tests) and from dist: both lie in the package's folder. One that was built here comes first.
-  const places = ['../dist/native/vz-host', `../prebuilds/darwin-${process.arch}/vz-host`];
-  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  // One that was built here comes first, as node-gyp-build does it with the addon.
+  const paths = ['build/Release/vz-host', `prebuilds/darwin-${process.arch}/vz-host`].map((path) => join(folder, path));
   const found = paths.find(isExecutable);
   if (found !== undefined) return found;
   throw new ZlayerError('UNAVAILABLE', `vz-host is missing: there is neither ${paths.join(' nor ')}`, {
     subject: paths[0],
-    remedy: 'Install the Xcode command line tools (xcode-select --install) and build the package @zlayer/vz-native.',
+    remedy: 'Install @zlayer/vz-native again; in a checkout, build it (pnpm --filter @zlayer/vz-native build).',
   });
 }
 
@@ -34,4 +37,4 @@ function isExecutable(path: string): boolean {
 }
 
 /** The property list of what `vz-host` has to be allowed. */
-export const entitlementsPath = (): string => fileURLToPath(new URL('../native/vz-host.entitlements', import.meta.url));
+export const entitlementsPath = (): string => join(PACKAGE, 'native/vz-host.entitlements');
