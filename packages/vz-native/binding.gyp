@@ -109,8 +109,11 @@
         {
           'target_name': 'vz-native',
           'type': 'loadable_module',
-          'dependencies': ['core'],
-          'sources': ['<!@(node -p "require(\'fs\').globSync(\'native/addon/*.cc\').sort().join(\' \')")'],
+          'dependencies': ['core', 'host_c'],
+          'sources': [
+            '<!@(node -p "require(\'fs\').globSync(\'native/addon/*.cc\').sort().join(\' \')")',
+            'native/host/console_file.cc',
+          ],
           'defines': ['NAPI_VERSION=9', 'NAPI_CPP_EXCEPTIONS'],
           'cflags': ['-isystem<(node_addon_api)'],
           'xcode_settings': {'OTHER_CFLAGS': ['-isystem<(node_addon_api)']},

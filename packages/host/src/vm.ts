@@ -6,6 +6,8 @@ import type { ProcessStatistics } from './process-statistics.ts';
 export interface VmDriver {
   /** Such as `qemu`. */
   readonly name: string;
+  /** Whether its VMs can outlive the process that launched them (`onOwnerExit: 'keep'`). Default: `true`. */
+  readonly keeps?: boolean | undefined;
   /** Whether it can be used here, and if not, what to do about it. */
   availability(): Promise<Availability>;
   limits(): Promise<VmLimits>;

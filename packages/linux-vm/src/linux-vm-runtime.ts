@@ -122,7 +122,9 @@ export class LinuxVmRuntime extends BaseRuntime {
   }
 
   capabilities(): RuntimeCapabilities {
-    return LINUX_VM_CAPABILITIES;
+    const { containers } = LINUX_VM_CAPABILITIES;
+    const keep = this.#options.driver.keeps ?? true;
+    return { ...LINUX_VM_CAPABILITIES, containers: { ...containers, keep } };
   }
 
   async pullImage(reference: string, options: PullOptions = {}): Promise<PulledImage> {

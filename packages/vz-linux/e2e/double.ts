@@ -8,3 +8,10 @@ export const DOUBLE = {
 } as const satisfies VzDriverOptions;
 
 process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';
+
+/** The same in this process. */
+export const IN_PROCESS = {
+  hosting: 'in-process',
+  addon: join(import.meta.dirname, '../../vz-native/build/Release/vz-native.node'),
+  architecture: 'arm64',
+} as const satisfies VzDriverOptions;

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { VmConfig, VmDisk, VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
+import type { VzMachineConfig } from '@zlayer/vz-native';
 
-const CONSOLE_BYTES = 1024 * 1024;
+/** How much of a guest's console is kept unless somebody says so. */
+export const CONSOLE_BYTES = 1024 * 1024;
 const MEBIBYTE = 1024 ** 2;
 const MAX_TAG_BYTES = 35;
 /**
@@ -11,13 +13,19 @@ const MAX_TAG_BYTES = 35;
  */
 const REMEMBERED_FILES = 10_000;
 
+/** What `vz-host` is told of a machine. @throws ZlayerError as `frameworkConfig` does. */
+export function machineConfig(config: VmConfig, vsockSocket: string, listen: readonly number[]): object {
+  const { consoleFile, consoleBytes = CONSOLE_BYTES } = config;
+  return { ...frameworkConfig(config), consoleFile, consoleBytes, vsockSocket, listen };
+}
+
 /**
- * What `vz-host` is told of a machine. The framework checks the rest, in its own words.
+ * What the framework makes a machine of. It checks the rest, in its own words.
  *
  * @throws ZlayerError `INVALID_SPEC` for what the framework cannot do or would do otherwise than asked.
  */
-export function machineConfig(config: VmConfig, vsockSocket: string, listen: readonly number[]): object {
-  const { kernel, initramfs, commandLine, cpus, memoryBytes, shares, disks, network, consoleFile } = config;
+export function frameworkConfig(config: VmConfig): VzMachineConfig {
+  const { kernel, initramfs, commandLine, cpus, memoryBytes, shares, disks, network } = config;
   refuseIf(/[\0\n]/.test(commandLine), "its kernel's command line has more than one line");
   refuseIf(memoryBytes % MEBIBYTE !== 0, `${memoryBytes} bytes of memory are not whole MiB`);
   refuseIf(network.type === 'user' && network.restricted === true, 'its network cannot be restricted');
@@ -32,10 +40,6 @@ export function machineConfig(config: VmConfig, vsockSocket: string, listen: rea
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
     network: network.type === 'none' ? null : { mac: network.mac ?? pinnedMac(config.stateDirectory) },
-    consoleFile,
-    consoleBytes: config.consoleBytes ?? CONSOLE_BYTES,
-    vsockSocket,
-    listen,
   };
 }
 

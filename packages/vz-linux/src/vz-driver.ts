@@ -14,12 +14,14 @@ import {
   type VsockListener,
 } from '@zlayer/host';
 import { type Architecture, type Availability, ZlayerError } from '@zlayer/runtime-core';
-import { queryVzHost, vzHostPath } from '@zlayer/vz-native';
+import { queryVzHost, type VzSupport, vzHostPath, vzSupport } from '@zlayer/vz-native';
+import { findInProcess, forgetInProcess, launchInProcess } from './in-process-machines.ts';
 import { machineConfig } from './machine-config.ts';
 import { VzVm } from './vz-vm.ts';
 
 /** Less is of no use to a container, whatever the framework allows. */
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
+const ENTITLEMENT = 'com.apple.security.virtualization';
 const START_TIMEOUT_MS = 30_000;
 const STOP_GRACE_MS = 1000;
 
@@ -28,22 +30,33 @@ export interface VzDriverOptions {
   hostProgram?: string | undefined;
   /** What its guests are. Default: what this machine is. */
   architecture?: Architecture | undefined;
+  /**
+   * What holds a machine: a `vz-host` of its own, or this very process, which carries the entitlement itself then (Electron,
+   * signed apps) and takes its machines with it when it ends. Default: `process`.
+   */
+  hosting?: 'process' | 'in-process' | undefined;
+  /** An addon other than that of `@zlayer/vz-native`, for machines in this process. */
+  addon?: string | undefined;
 }
 
-/** Runs virtual machines with Apple's Virtualization.framework, each held by a `vz-host` of its own. */
+/** Runs virtual machines with Apple's Virtualization.framework, held by a `vz-host` each, or by this process. */
 export class VzDriver implements VmDriver {
   readonly name = 'vz';
   readonly #hostProgram: string | undefined;
   readonly #architecture: Architecture;
+  readonly #addon: string | undefined;
+  readonly keeps: boolean;
 
-  constructor({ hostProgram, architecture }: VzDriverOptions = {}) {
+  constructor({ hostProgram, architecture, hosting, addon }: VzDriverOptions = {}) {
     this.#hostProgram = hostProgram;
+    this.#addon = addon;
+    this.keeps = hosting !== 'in-process';
     this.#architecture = architecture ?? (process.arch === 'arm64' ? 'arm64' : 'amd64');
   }
 
   async availability(): Promise<Availability> {
     try {
-      const { supported, entitled } = await queryVzHost(this.#program());
+      const { supported, entitled } = await this.#support();
       if (!supported) {
         return {
           available: false,
@@ -51,13 +64,7 @@ export class VzDriver implements VmDriver {
           remedy: 'Virtualization.framework needs a Mac with Apple silicon or with an Intel CPU that virtualizes.',
         };
       }
-      if (!entitled) {
-        return {
-          available: false,
-          reason: `${this.#program()} does not carry the entitlement com.apple.security.virtualization`,
-          remedy: 'Sign it with signProgram of @zlayer/vz-native, or install that package again.',
-        };
-      }
+      if (!entitled) return this.#notEntitled();
       return { available: true };
     } catch (error) {
       if (!(error instanceof ZlayerError)) throw error;
@@ -66,7 +73,7 @@ export class VzDriver implements VmDriver {
   }
 
   async limits(): Promise<VmLimits> {
-    const { maxCpus, minMemoryBytes, maxMemoryBytes } = await queryVzHost(this.#program());
+    const { maxCpus, minMemoryBytes, maxMemoryBytes } = await this.#support();
     return {
       maxCpus,
       minMemoryBytes: Math.max(minMemoryBytes, MIN_MEMORY_BYTES),
@@ -81,8 +88,10 @@ export class VzDriver implements VmDriver {
         remedy: `Use an image for linux/${this.#architecture}.`,
       });
     }
+    if (!this.keeps) return await launchInProcess(config, { ...options, addon: this.#addon });
     const program = this.#program();
     const { stateDirectory } = config;
+    await forgetInProcess(stateDirectory);
     const directory = await emptyRunDirectory({ stateDirectory, statusFile: statusFile(stateDirectory) });
     const sockets = socketsIn(directory);
     const listeners: VsockListener[] = [];
@@ -117,11 +126,25 @@ export class VzDriver implements VmDriver {
   }
 
   async attach(stateDirectory: string): Promise<Vm> {
+    const found = await findInProcess(stateDirectory);
+    if (found !== undefined) return found;
     const { directory, memoryBytes } = await readMachine(stateDirectory);
     const sockets = socketsIn(directory);
     const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
     const { machine } = await host.status().catch(() => ({ machine: undefined }));
     return new VzVm(host, sockets.vsock, memoryBytes, machine === 'paused' ? 'paused' : 'running');
+  }
+
+  #support(): Promise<VzSupport> | VzSupport {
+    return this.keeps ? queryVzHost(this.#program()) : vzSupport({ addon: this.#addon });
+  }
+
+  #notEntitled(): Availability {
+    const remedy = this.keeps
+      ? 'Sign it with signProgram of @zlayer/vz-native, or install that package again.'
+      : "Sign the program with it, or use `hosting: 'process'`.";
+    const program = this.keeps ? this.#program() : process.execPath;
+    return { available: false, reason: `${program} does not carry the entitlement ${ENTITLEMENT}`, remedy };
   }
 
   #program(): string {

@@ -10,9 +10,7 @@ import {
   type VmState,
 } from '@zlayer/host';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
-
-/** A Linux guest with less than this has no use for the rest. */
-const MIN_TARGET_BYTES = 16 * 1024 ** 2;
+import { checkMemoryTarget } from './memory-target.ts';
 
 /** A virtual machine that a `vz-host` holds. */
 export class VzVm implements Vm {
@@ -77,13 +75,7 @@ export class VzVm implements Vm {
 
   /** Memory that a guest has given back stays with its machine on some systems: Apple promises nothing. */
   async setMemoryTarget(bytes: number): Promise<void> {
-    if (!Number.isSafeInteger(bytes) || bytes < MIN_TARGET_BYTES || bytes > this.#memoryBytes) {
-      throw new ZlayerError(
-        'INVALID_SPEC',
-        `${bytes} bytes are no memory target for a machine of ${this.#memoryBytes} bytes`,
-        { remedy: `Use ${MIN_TARGET_BYTES} to ${this.#memoryBytes}.` },
-      );
-    }
+    checkMemoryTarget(bytes, this.#memoryBytes);
     await this.#refuseIfPaused('set its memory');
     await this.#host.request({ op: 'balloon', bytes });
   }

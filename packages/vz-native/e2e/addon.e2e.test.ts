@@ -71,6 +71,39 @@ describe('machines in the Node process, over the double of the framework', () =>
     expect(states).toEqual(expect.arrayContaining(['running', 'paused', 'stopped']));
   }, 60_000);
 
+  it('takes the guest’s calls while it listens, and keeps its console within bounds', async () => {
+    const file = join(directory, 'bounded.log');
+    const calls: number[] = [];
+    const ready = Promise.withResolvers<string>();
+    await using machine = new VzMachine(
+      { ...config, commandLine: `${config.commandLine} zlayer.ready=1025` },
+      {
+        ...{ addon, console: { file, maxBytes: 4096 } },
+        onCall: (port, call) => {
+          calls.push(port);
+          call.once('data', (data) => ready.resolve(String(data)));
+          call.resume();
+        },
+      },
+    );
+    await machine.start({ listen: [1025] });
+    expect(await ready.promise).toBe('r');
+    expect(calls).toEqual([1025]);
+    await expect.poll(() => readFileSync(file, 'utf8'), { timeout: 10_000 }).toMatch(/initcall/);
+    await machine.listen(1026);
+    await machine.stopListening(1026);
+    // The guest has nobody who looks after its power button.
+    await machine.requestStop();
+    expect(machine.state).toBe('running');
+    await machine.stop();
+    await machine.close();
+    expect(readFileSync(file, 'utf8').length).toBeLessThanOrEqual(4096);
+    const tooFew = { ...{ addon }, console: { file, maxBytes: 1 } };
+    expect(() => new VzMachine(config, tooFew)).toThrow('at least 4096 bytes');
+    const nowhere = { ...{ addon }, console: { file: '/nowhere/console.log', maxBytes: 4096 } };
+    expect(() => new VzMachine(config, nowhere)).toThrow('/nowhere/console.log');
+  }, 60_000);
+
   it('hands on the words of the framework for a machine that it refuses', async () => {
     await using machine = machineOf({ memoryBytes: MIB });
     await expect(machine.validate()).rejects.toMatchObject({

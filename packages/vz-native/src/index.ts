@@ -5,6 +5,7 @@ export {
   isMac,
   randomMac,
   type VzAddonOptions,
+  type VzConsoleFile,
   VzMachine,
   type VzMachineEnd,
   type VzMachineOptions,

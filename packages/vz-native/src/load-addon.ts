@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { ZlayerError } from '@zlayer/runtime-core';
 import type { VzSupport } from './query-vz-host.ts';
+import type { VzConsoleFile } from './vz-machine.ts';
 import type { VzMachineConfig } from './vz-machine-config.ts';
 
 /** What the addon's promises are rejected with. */
@@ -34,7 +35,7 @@ export interface Addon {
   randomMac(): string;
   isMac(text: string): boolean;
   closeAll(): void;
-  Machine: new (config: VzMachineConfig, console: number, onEvent: EventHandler) => NativeMachine;
+  Machine: new (config: VzMachineConfig, console: number | VzConsoleFile, onEvent: EventHandler) => NativeMachine;
 }
 
 const require = createRequire(import.meta.url);

@@ -22,9 +22,19 @@ export interface VzAddonOptions {
   addon?: string | undefined;
 }
 
+/** A file of a console. It is appended to; when it would become longer, its older half goes. */
+export interface VzConsoleFile {
+  file: string;
+  /** At least 4096. */
+  maxBytes: number;
+}
+
 export interface VzMachineOptions extends VzAddonOptions {
-  /** Descriptor that the guest's console is written to. It is duplicated; how much is written is up to the guest. */
-  console: number;
+  /**
+   * Where the guest's console is written: a descriptor, which is duplicated (how much is written is up to the guest then),
+   * or a file.
+   */
+  console: number | VzConsoleFile;
   onState?: (state: VzMachineState) => void;
   /** The guest calls a port that is listened on. Default: its calls are closed. */
   onCall?: (port: number, connection: Socket) => void;

@@ -53,13 +53,12 @@ Napi::Function MachineObject::define(Napi::Env env) {
 
 MachineObject::MachineObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<MachineObject>(info) {
   Napi::Env env = info.Env();
-  if (info.Length() != 3 || !info[0].IsObject() || !info[1].IsNumber() || !info[2].IsFunction()) {
+  bool console = info.Length() == 3 && (info[1].IsNumber() || info[1].IsObject());
+  if (!console || !info[0].IsObject() || !info[2].IsFunction()) {
     throw Napi::TypeError::New(env, "a machine needs a configuration, a console and a function");
   }
   vz::MachineConfiguration configuration = configurationOf(info[0].As<Napi::Object>());
-  console_ = std::make_shared<Descriptor>(fcntl(info[1].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
-  if (console_->number() < 0) throw Napi::Error::New(env, std::string("console: ") + strerror(errno));
-  configuration.console = console_->number();
+  configuration.console = openConsole(info[1]);
   thread_ = JsThread::of(env);
   /* JavaScript's, and so let go of on its thread; what is told meanwhile finds it or does not. */
   event_ = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[2].As<Napi::Function>()));
@@ -96,6 +95,26 @@ MachineObject::MachineObject(const Napi::CallbackInfo &info) : Napi::ObjectWrap<
   machines().insert(this);
 }
 
+/* The descriptor that the machine is to write to. */
+int MachineObject::openConsole(const Napi::Value &console) {
+  if (console.IsNumber()) {
+    consoleDescriptor_ = std::make_shared<Descriptor>(fcntl(console.As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
+    if (consoleDescriptor_->number() >= 0) return consoleDescriptor_->number();
+    throw Napi::Error::New(console.Env(), std::string("console: ") + strerror(errno));
+  }
+  Napi::Value file = console.As<Napi::Object>().Get("file"), bytes = console.As<Napi::Object>().Get("maxBytes");
+  int64_t limit = bytes.IsNumber() ? bytes.As<Napi::Number>().Int64Value() : 0;
+  if (!file.IsString() || limit < 4096) {
+    throw Napi::TypeError::New(console.Env(), "a console is a descriptor, or a file and at least 4096 bytes");
+  }
+  try {
+    consoleThread_ = std::make_shared<ConsoleThread>(file.As<Napi::String>().Utf8Value(), limit);
+    return consoleThread_->writer();
+  } catch (const std::runtime_error &error) {
+    throw Napi::Error::New(console.Env(), error.what());
+  }
+}
+
 MachineObject::~MachineObject() {
   letGo([] {});
   if (thread_) thread_->close();
@@ -105,9 +124,13 @@ MachineObject::~MachineObject() {
 void MachineObject::letGo(std::function<void()> done) {
   machines().erase(this);
   if (!machine_) return done();
-  machine_->close([console = console_, done] { done(); });
+  machine_->close([descriptor = consoleDescriptor_, thread = consoleThread_, done]() mutable {
+    thread.reset();
+    done();
+  });
   machine_.reset();
-  console_.reset();
+  consoleDescriptor_.reset();
+  consoleThread_.reset();
   event_.reset();
 }
 

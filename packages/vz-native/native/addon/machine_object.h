@@ -2,6 +2,7 @@
 #pragma once
 #include <napi.h>
 
+#include "console_thread.h"
 #include "descriptor.h"
 #include "js_thread.h"
 #include "machine.h"
@@ -12,7 +13,10 @@ class MachineObject : public Napi::ObjectWrap<MachineObject> {
   /* Ends every machine of the process and waits a few seconds at most until they have. For the end of the program. */
   static void closeAll(const Napi::CallbackInfo &info);
 
-  /* `(configuration, console descriptor, (event, value, descriptor) => void)`. The descriptor is duplicated. */
+  /*
+   * `(configuration, console, (event, value, descriptor) => void)`. The console is a descriptor, which is duplicated, or
+   * `{ file, maxBytes }`.
+   */
   explicit MachineObject(const Napi::CallbackInfo &info);
   /* Does not wait: the machine ends on its own queue. */
   ~MachineObject() override;
@@ -32,13 +36,15 @@ class MachineObject : public Napi::ObjectWrap<MachineObject> {
 
   /* A promise of how an operation ends. */
   Napi::Value promise(Napi::Env env, const std::function<void(vz::Machine &, vz::Done)> &operation);
+  int openConsole(const Napi::Value &console);
   void letGo(std::function<void()> done);
   /* While something is awaited, this is not collected and the program goes on. */
   void hold();
   void unhold();
 
   std::unique_ptr<vz::Machine> machine_;
-  std::shared_ptr<Descriptor> console_;
+  std::shared_ptr<Descriptor> consoleDescriptor_;
+  std::shared_ptr<ConsoleThread> consoleThread_;
   std::shared_ptr<JsThread> thread_;
   std::shared_ptr<Napi::FunctionReference> event_;
 };

@@ -35,5 +35,6 @@ class Emulator : public std::enable_shared_from_this<Emulator> {
   std::string vsock_;
   std::string configuration_;
   std::atomic<int> lifeline_{-1};
+  pid_t host_ = -1;
   std::atomic<bool> unwanted_{false};
 };

@@ -1,5 +1,6 @@
 #include "emulator.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -63,13 +64,15 @@ bool Emulator::spawnHost(std::string &why) {
   posix_spawnattr_init(&attributes);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   const char *arguments[] = {ZLAYER_HOST_PROGRAM, file.c_str(), nullptr};
-  pid_t pid;
-  int failed = posix_spawn(&pid, ZLAYER_HOST_PROGRAM, &actions, &attributes, (char **)arguments, environ);
+  int failed = posix_spawn(&host_, ZLAYER_HOST_PROGRAM, &actions, &attributes, (char **)arguments, environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   lifeline_ = ends[0];
-  if (failed != 0) why = "zlayer-host cannot be started";
+  if (failed != 0) {
+    host_ = -1;
+    why = "zlayer-host cannot be started";
+  }
   return failed == 0;
 }
 
@@ -96,6 +99,7 @@ void Emulator::run(std::function<void()> started, std::function<void(End)> ended
   if (control >= 0) close(control);
   /* The host closes its end last of all. */
   while (lifeline_ >= 0 && readLine(lifeline_, line)) continue;
+  while (host_ > 0 && waitpid(host_, NULL, 0) < 0 && errno == EINTR) continue;
   ended(end);
 }
 
