@@ -20,7 +20,7 @@ const BOOT_MS = 30_000;
 const id = { service: 'verify', replica: 0 };
 
 if (isDouble) process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';
-const built = join(import.meta.dirname, '../../packages/vz-native/build/Release');
+const built = join(import.meta.dirname, '../../packages/vz-native/native/build/Release');
 const hostProgram = (): string => (isDouble ? join(built, 'vz-host') : vzHostPath());
 const addon = isDouble ? { addon: join(built, 'vz-native.node') } : {};
 

@@ -4,7 +4,7 @@ import { VzLinuxRuntime } from '@zlayer/vz-linux';
 import { program } from '../src/program.ts';
 import { settingsOf } from '../src/runtimes.ts';
 
-const hostProgram = join(import.meta.dirname, '../../vz-native/build/Release/vz-host');
+const hostProgram = join(import.meta.dirname, '../../vz-native/native/build/Release/vz-host');
 const { stdin, stdout, stderr, env } = process;
 await program({
   stdin,

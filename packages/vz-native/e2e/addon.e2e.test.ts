@@ -10,7 +10,7 @@ import { isMac, randomMac, VzMachine, type VzMachineConfig, vzSupport } from '..
 
 const MACHINES = 100;
 const run = promisify(execFile);
-const addon = join(import.meta.dirname, '../build/Release/vz-native.node');
+const addon = join(import.meta.dirname, '../native/build/Release/vz-native.node');
 const MIB = 1024 ** 2;
 
 process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';

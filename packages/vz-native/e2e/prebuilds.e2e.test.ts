@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const run = promisify(execFile);
 const original = join(import.meta.dirname, '..');
-const place = `prebuilds/${process.platform}-${process.arch}`;
+const place = `native/prebuilds/${process.platform}-${process.arch}`;
 
 /** As the workflow makes them on a Mac, here over the double. */
 describe('the prebuilt addon and vz-host', () => {
@@ -18,16 +18,17 @@ describe('the prebuilt addon and vz-host', () => {
   beforeAll(async () => {
     root = await mkdtemp(join(tmpdir(), 'vz-prebuilds-'));
     copy = join(root, 'vz-native');
-    // prebuildify empties build/, which other tests use.
-    for (const name of ['binding.gyp', 'package.json', 'native', 'scripts', 'test']) {
-      await cp(join(original, name), join(copy, name), { recursive: true });
+    // prebuildify empties native/build, which other tests use.
+    for (const name of ['package.json', 'native', 'scripts', 'test']) {
+      const filter = (path: string): boolean => !/native\/(build|prebuilds)$/.test(path);
+      await cp(join(original, name), join(copy, name), { recursive: true, filter });
     }
     await symlink(join(original, 'node_modules'), join(copy, 'node_modules'));
     await mkdir(join(root, 'host'));
     await symlink(join(original, '../host/native'), join(root, 'host/native'));
     await symlink(join(original, '../host/dist'), join(root, 'host/dist'));
-    await run(process.execPath, [join(original, 'scripts/prebuild.ts'), copy]);
-    await rm(join(copy, 'build'), { recursive: true });
+    await run(process.execPath, [join(original, 'scripts/prebuild.ts'), join(copy, 'native')]);
+    await rm(join(copy, 'native/build'), { recursive: true });
     // Compiling takes minutes on a busy machine.
   }, 600_000);
   afterAll(() => rm(root, { recursive: true, force: true }));
@@ -38,9 +39,9 @@ describe('the prebuilt addon and vz-host', () => {
     const { stdout } = await run(join(copy, place, 'vz-host'), ['--query'], { env });
     expect(JSON.parse(stdout)).toMatchObject({ supported: true, entitled: true });
     const { path } = createRequire(import.meta.url)('node-gyp-build') as { path(folder: string): string };
-    expect(path(copy)).toBe(join(copy, place, '@zlayer+vz-native.node'));
+    expect(path(join(copy, 'native'))).toBe(join(copy, place, '@zlayer+vz-native.node'));
     const script = 'console.log(JSON.stringify(require(process.argv[1]).support()))';
-    const asked = await run(process.execPath, ['-e', script, path(copy)], { env });
+    const asked = await run(process.execPath, ['-e', script, path(join(copy, 'native'))], { env });
     expect(JSON.parse(asked.stdout)).toEqual(JSON.parse(stdout));
   });
 

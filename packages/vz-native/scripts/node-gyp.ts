@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
-/** The package's folder. */
-export const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
+/** The folder of `binding.gyp`. */
+export const NATIVE = fileURLToPath(new URL('../native', import.meta.url));
 
 /** For speed; or for tests, with the address and undefined-behaviour sanitizers. */
 export type Configuration = 'Release' | 'Debug';
@@ -16,7 +16,7 @@ export type Configuration = 'Release' | 'Debug';
  * Builds what `binding.gyp` holds, as far as it is not built yet: over Apple's framework on macOS, elsewhere over the
  * double. Resolves with the folder of the programs and the addon.
  */
-export async function build(configuration: Configuration = 'Release', directory: string = PACKAGE): Promise<string> {
+export async function build(configuration: Configuration = 'Release', directory: string = NATIVE): Promise<string> {
   await nodeGyp(directory, 'configure', `--nodedir=${nodeFolder()}`);
   await nodeGyp(
     directory,
@@ -27,9 +27,11 @@ export async function build(configuration: Configuration = 'Release', directory:
   return join(directory, 'build', configuration);
 }
 
-/** What a build is told of this system. */
-export const buildEnvironment = (): NodeJS.ProcessEnv =>
-  process.platform === 'darwin' ? process.env : { ...process.env, GYP_DEFINES: 'vz_double=1' };
+/** What a build is told of this system. It calls `node`, which has to be this one. */
+export function buildEnvironment(): NodeJS.ProcessEnv {
+  const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter);
+  return { ...process.env, PATH, ...(process.platform === 'darwin' ? {} : { GYP_DEFINES: 'vz_double=1' }) };
+}
 
 /** Of the very Node that runs this: the headers of another may not fit, and are not downloaded. */
 export function nodeFolder(): string {

@@ -1,6 +1,6 @@
 /**
  * prebuild [FOLDER]: makes `prebuilds/<system>-<processor>` there with the addon and vz-host, signed ad hoc on macOS.
- * Default: this package. Elsewhere than on macOS they are over the double, and of use to tests alone.
+ * Default: `native`. Elsewhere than on macOS they are over the double, and of use to tests alone.
  */
 import { execFile } from 'node:child_process';
 import { copyFile } from 'node:fs/promises';
@@ -8,10 +8,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { signProgram } from '../src/sign-program.ts';
-import { buildEnvironment, nodeFolder, PACKAGE } from './node-gyp.ts';
+import { buildEnvironment, NATIVE, nodeFolder } from './node-gyp.ts';
 
 const { resolve } = createRequire(import.meta.url);
-const [folder = PACKAGE] = process.argv.slice(2);
+const [folder = NATIVE] = process.argv.slice(2);
 const env = {
   ...buildEnvironment(),
   // It would download headers, and call whichever node-gyp there is.
@@ -21,7 +21,7 @@ const env = {
 const target = process.versions.node;
 await promisify(execFile)(
   process.execPath,
-  [resolve('prebuildify/bin.js'), '--napi', '--strip', `--target=${target}`],
+  [resolve('prebuildify/bin.js'), '--napi', '--strip', '--name=@zlayer/vz-native', `--target=${target}`],
   {
     ...{ cwd: folder, env, maxBuffer: 64 * 1024 ** 2 },
   },

@@ -77,7 +77,7 @@ function addonPlace(): string {
       remedy: 'Use @zlayer/qemu here.',
     });
   }
-  const folder = fileURLToPath(new URL('..', import.meta.url));
+  const folder = fileURLToPath(new URL('../native', import.meta.url));
   try {
     return nodeGypBuild.path(folder);
   } catch (cause) {

@@ -11,7 +11,7 @@ it.skipIf(process.platform === 'darwin')('the example in the README tells where 
 });
 
 it.skipIf(process.platform === 'darwin')('the example in the README runs where there is a host program', async () => {
-  const program = JSON.stringify(join(root, 'build/Release/vz-host'));
+  const program = JSON.stringify(join(root, 'native/build/Release/vz-host'));
   const result = await runReadmeExample(root, {
     replace: { 'vzHostPath())': `${program})` },
     env: { VZ_DOUBLE_ENTITLEMENTS: 'com.apple.security.virtualization' },

@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { ZlayerError } from '@zlayer/runtime-core';
 
 /** The same from src (in tests) and from dist: both lie in the package's folder. */
-const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
+const NATIVE = fileURLToPath(new URL('../native', import.meta.url));
 
 /**
  * Where this package keeps `vz-host`.
  *
  * @throws ZlayerError `UNAVAILABLE` where there is none, with the reason.
  */
-export function vzHostPath(platform: NodeJS.Platform = process.platform, folder: string = PACKAGE): string {
+export function vzHostPath(platform: NodeJS.Platform = process.platform, folder: string = NATIVE): string {
   if (platform !== 'darwin') {
     throw new ZlayerError('UNAVAILABLE', `Virtualization.framework is a part of macOS, and this is ${platform}`, {
       remedy: 'Use @zlayer/qemu here.',
@@ -37,4 +37,4 @@ function isExecutable(path: string): boolean {
 }
 
 /** The property list of what `vz-host` has to be allowed. */
-export const entitlementsPath = (): string => join(PACKAGE, 'native/vz-host.entitlements');
+export const entitlementsPath = (): string => join(NATIVE, 'vz-host.entitlements');

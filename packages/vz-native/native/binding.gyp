@@ -1,6 +1,7 @@
 # The addon and vz-host. On macOS they are made over Apple's frameworks; elsewhere, with GYP_DEFINES=vz_double=1, the same
-# sources over the double of test/double, with the programs of the tests beside them, and without it nothing at all. The
-# configuration Debug has the address and undefined-behaviour sanitizers. scripts/node-gyp.ts calls node-gyp.
+# sources over the double of ../test/double, with the programs of the tests beside them, and without it nothing at all. The
+# configuration Debug has the address and undefined-behaviour sanitizers. ../scripts/node-gyp.ts calls node-gyp. It is not in
+# the package's folder, or pnpm would build it wherever the package is installed.
 {
   'variables': {
     'vz_double%': 0,
@@ -22,7 +23,7 @@
       'target_defaults': {
         # For quoted names only: the system's limits.h is not ours.
         'variables': {'objective_c%': 0},
-        'cflags': ['-Wshadow', '-Werror', '-iquote<(module_root_dir)/native/core', '-iquote<(module_root_dir)/native/host', '-iquote<(module_root_dir)/../host/native'],
+        'cflags': ['-Wshadow', '-Werror', '-iquote<(module_root_dir)/core', '-iquote<(module_root_dir)/host', '-iquote<(module_root_dir)/../../host/native'],
         'cflags_c': ['-std=c11'],
         'cflags!': ['-Wno-unused-parameter', '-fno-omit-frame-pointer'],
         'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20'],
@@ -37,7 +38,7 @@
           'GCC_SYMBOLS_PRIVATE_EXTERN': 'YES',
           'CLANG_ENABLE_OBJC_ARC': 'NO',
           'WARNING_CFLAGS': ['-Wall', '-Wextra', '-Wshadow', '-Werror'],
-          'OTHER_CFLAGS': ['-D_DARWIN_C_SOURCE', '-fobjc-exceptions', '-iquote<(module_root_dir)/native/core', '-iquote<(module_root_dir)/native/host', '-iquote<(module_root_dir)/../host/native'],
+          'OTHER_CFLAGS': ['-D_DARWIN_C_SOURCE', '-fobjc-exceptions', '-iquote<(module_root_dir)/core', '-iquote<(module_root_dir)/host', '-iquote<(module_root_dir)/../../host/native'],
         },
         'configurations': {
           'Release': {'cflags': ['-O2'], 'cflags!': ['-O3']},
@@ -49,8 +50,8 @@
         },
         'conditions': [
           ['OS!="mac"', {
-            'cflags': ['-fPIC', '-fvisibility=hidden', '-D_GNU_SOURCE', '-I<(module_root_dir)/test/double/include'],
-            'cflags_cc': ['-DZLAYER_HOST_PROGRAM="<(module_root_dir)/../host/dist/native/zlayer-host"'],
+            'cflags': ['-fPIC', '-fvisibility=hidden', '-D_GNU_SOURCE', '-I<(module_root_dir)/../test/double/include'],
+            'cflags_cc': ['-DZLAYER_HOST_PROGRAM="<(module_root_dir)/../../host/dist/native/zlayer-host"'],
           }],
         ],
         'target_conditions': [
@@ -60,13 +61,13 @@
             'cflags_cc': [
               '-ObjC++', '-fobjc-runtime=gcc', '-fobjc-exceptions', '-fconstant-string-class=NSConstantString',
               '-DGNUSTEP', '-DGNUSTEP_BASE_LIBRARY=1', '-D_NATIVE_OBJC_EXCEPTIONS',
-              '-isystem/usr/include/GNUstep', '-isystem<!(node scripts/objc-headers.ts)',
+              '-isystem/usr/include/GNUstep', '-isystem<!(node ../scripts/objc-headers.ts)',
             ],
             'rules': [{
               'rule_name': 'objective_c',
               'extension': 'mm',
               'outputs': ['<(INTERMEDIATE_DIR)/<(RULE_INPUT_ROOT).mm.cc'],
-              'action': ['node', 'scripts/include-source.ts', '<(RULE_INPUT_PATH)', '<@(_outputs)'],
+              'action': ['node', '../scripts/include-source.ts', '<(RULE_INPUT_PATH)', '<@(_outputs)'],
               'process_outputs_as_sources': 1,
               'message': 'Including <(RULE_INPUT_PATH)',
             }],
@@ -78,7 +79,7 @@
           'target_name': 'core',
           'type': 'static_library',
           'variables': {'objective_c': 1},
-          'sources': ['<!@(node -p "require(\'fs\').globSync(\'native/core/*.mm\').sort().join(\' \')")'],
+          'sources': ['<!@(node -p "require(\'fs\').globSync(\'core/*.mm\').sort().join(\' \')")'],
           'link_settings': {
             'conditions': [
               ['OS=="mac"', {
@@ -92,7 +93,7 @@
           'conditions': [
             ['OS!="mac"', {
               'dependencies': ['unix_stream'],
-              'sources': ['<!@(node -p "require(\'fs\').globSync(\'test/double/*.mm\').sort().join(\' \')")'],
+              'sources': ['<!@(node -p "require(\'fs\').globSync(\'../test/double/*.mm\').sort().join(\' \')")'],
             }],
           ],
         },
@@ -101,9 +102,9 @@
           'type': 'static_library',
           # What every host program is made of.
           'sources': [
-            '../host/native/clock.c', '../host/native/control.c', '../host/native/descriptors.c', '../host/native/failure.c',
-            '../host/native/identity.c', '../host/native/json.c', '../host/native/run_directory.c',
-            '../host/native/socket_path.c', '../host/native/text.c', '../host/native/utf8.c',
+            '../../host/native/clock.c', '../../host/native/control.c', '../../host/native/descriptors.c', '../../host/native/failure.c',
+            '../../host/native/identity.c', '../../host/native/json.c', '../../host/native/run_directory.c',
+            '../../host/native/socket_path.c', '../../host/native/text.c', '../../host/native/utf8.c',
           ],
         },
         {
@@ -111,8 +112,8 @@
           'type': 'loadable_module',
           'dependencies': ['core', 'host_c'],
           'sources': [
-            '<!@(node -p "require(\'fs\').globSync(\'native/addon/*.cc\').sort().join(\' \')")',
-            'native/host/console_file.cc',
+            '<!@(node -p "require(\'fs\').globSync(\'addon/*.cc\').sort().join(\' \')")',
+            'host/console_file.cc',
           ],
           'defines': ['NAPI_VERSION=9', 'NAPI_CPP_EXCEPTIONS'],
           'cflags': ['-isystem<(node_addon_api)'],
@@ -122,7 +123,7 @@
           'target_name': 'vz-host',
           'type': 'executable',
           'dependencies': ['core', 'host_c'],
-          'sources': ['<!@(node -p "require(\'fs\').globSync(\'native/host/*.cc\').sort().join(\' \')")'],
+          'sources': ['<!@(node -p "require(\'fs\').globSync(\'host/*.cc\').sort().join(\' \')")'],
         },
       ],
       'conditions': [
@@ -131,20 +132,20 @@
             {
               'target_name': 'unix_stream',
               'type': 'static_library',
-              'sources': ['test/double/unix_stream.cc'],
+              'sources': ['../test/double/unix_stream.cc'],
             },
             {
               'target_name': 'leak-check',
               'type': 'executable',
               'variables': {'objective_c': 1},
               'dependencies': ['core'],
-              'sources': ['test/leak-check.mm'],
+              'sources': ['../test/leak-check.mm'],
             },
             {
               'target_name': 'bridge-check',
               'type': 'executable',
               'dependencies': ['core', 'host_c'],
-              'sources': ['native/host/vsock_bridge.cc', 'test/bridge-check.cc'],
+              'sources': ['host/vsock_bridge.cc', '../test/bridge-check.cc'],
             },
           ],
         }],
