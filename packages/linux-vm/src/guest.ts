@@ -16,7 +16,13 @@ import {
   type TerminalSize,
   ZlayerError,
 } from '@zlayer/runtime-core';
-import { AgentError, type AgentProcess, type Datagrams, type ExecuteSpec } from '@zlayer/vzagent-proto';
+import {
+  AgentError,
+  type AgentProcess,
+  type ConnectOptions,
+  type Datagrams,
+  type ExecuteSpec,
+} from '@zlayer/vzagent-proto';
 import type { ContainerRecord } from './container-record.ts';
 import { resultOf, runToEnd } from './exec-buffered.ts';
 import { gone, type NotStarted, notStarted } from './exec-error.ts';
@@ -70,12 +76,12 @@ export class Guest {
     return new StreamingExec(started, { signal: options.signal, tty: options.tty !== undefined, unsupportedResize });
   }
 
-  async connect(port: number, options: Cancellable): Promise<Duplex> {
+  async connect(port: number, options: ConnectOptions): Promise<Duplex> {
     return await this.#ask((agent) => agent.connectTo({ protocol: 'tcp', port }, options));
   }
 
   /** Connects to a Unix socket of the container. */
-  async connectSocket(path: string, options: Cancellable): Promise<Duplex> {
+  async connectSocket(path: string, options: ConnectOptions): Promise<Duplex> {
     return await this.#ask((agent) => agent.connectTo({ protocol: 'unix', address: path }, options));
   }
 

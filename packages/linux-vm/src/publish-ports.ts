@@ -32,7 +32,7 @@ export async function publishPorts(options: PublishPortsOptions): Promise<Publis
     for (const { hostPath, containerPath } of sockets) {
       signal?.throwIfAborted();
       const open = (over: AbortSignal): Promise<Duplex> =>
-        opened(options, (guest) => guest.connectSocket(containerPath, { signal: over }));
+        opened(options, (guest) => guest.connectSocket(containerPath, { signal: over, early: true }));
       const socket = await publishUnixSocket(hostPath, open);
       closers.push(() => socket.close());
     }
@@ -73,7 +73,7 @@ function publishNetwork(options: PublishPortsOptions): Promise<PortPublisher> {
   return PortPublisher.publish(
     ports,
     {
-      stream: (port, over) => opened(options, (reached) => reached.connect(port, over)),
+      stream: (port, over) => opened(options, (reached) => reached.connect(port, { ...over, early: true })),
       datagrams: async (port, over) => {
         const channel = await guest().datagrams(port, over);
         const done = use();

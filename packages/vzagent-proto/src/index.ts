@@ -4,6 +4,7 @@ export {
   type AgentInfo,
   type ArchivePutOptions,
   type AttachOptions,
+  type ConnectOptions,
   EXTENSIONS_VERSION,
   type ExecuteSpec,
   type GuestNetwork,

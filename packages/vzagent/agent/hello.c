@@ -20,7 +20,7 @@ static const char *const features[] = {
     "freeze",       // Freeze, Thaw
     "network",      // GetNetwork
     "overlay",      // ConfigureOverlay
-    "reuse",        // Execute on the connection of a process that has ended
+    "reuse",        // Execute and Connect on the connection of a process or a tunnel that has ended
     "shutdown",     // Shutdown
     "start",        // Start
     "statistics",   // GetStatistics

@@ -60,6 +60,9 @@ static struct timer timers = {.before = &timers, .after = &timers};
 
 static uint64_t now(void) { return clock_micros(CLOCK_MONOTONIC) / 1000; }
 
+// The time after the last events: looking at the clock is a system call.
+static uint64_t last_seen;
+
 void timer_stop(struct timer *timer) {
   if (!timer_runs(timer)) return;
   timer->before->after = timer->after;
@@ -69,7 +72,8 @@ void timer_stop(struct timer *timer) {
 
 void timer_start(struct timer *timer, uint64_t milliseconds, void (*expired)(struct timer *)) {
   timer_stop(timer);
-  timer->at = now() + milliseconds;
+  last_seen = now();
+  timer->at = last_seen + milliseconds;
   timer->expired = expired;
   // Most timers are short and of the same length, so the place is found near the end.
   struct timer *before = timers.before;
@@ -83,16 +87,15 @@ void timer_start(struct timer *timer, uint64_t milliseconds, void (*expired)(str
 // Milliseconds until the first timer; -1 when there is none.
 static int until_timer(void) {
   if (timers.after == &timers) return -1;
-  uint64_t time = now();
-  if (timers.after->at <= time) return 0;
-  uint64_t left = timers.after->at - time;
+  if (timers.after->at <= last_seen) return 0;
+  uint64_t left = timers.after->at - last_seen;
   return left > INT_MAX ? INT_MAX : (int)left;
 }
 
 static void run_timers(void) {
   if (timers.after == &timers) return;
-  uint64_t time = now();
-  while (timers.after != &timers && timers.after->at <= time) {
+  last_seen = now();
+  while (timers.after != &timers && timers.after->at <= last_seen) {
     struct timer *timer = timers.after;
     timer_stop(timer);
     timer->expired(timer);

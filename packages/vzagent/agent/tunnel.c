@@ -2,6 +2,7 @@
 
 #include "container.h"
 #include "inside.h"
+#include "session.h"
 #include "spec.h"
 #include "text.h"
 
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,7 @@
 #include <unistd.h>
 
 enum {
-  READ_AT_ONCE = 64 * 1024 - 64,  // with its frame's head it is no more than virtual sockets carry at once
+  READ_AT_ONCE = 128 * 1024,  // a writer's 64 KiB and what came meanwhile: one frame, and one turn of the loop
   LARGEST_DATAGRAM = 64 * 1024,
   READS_IN_A_ROW = 4,         // before others have their turn
   BUSY_RETRY_MILLIS = 10,     // a Unix socket whose backlog is full says so instead of making us wait
@@ -81,12 +83,12 @@ static void refuse(struct tunnel *tunnel, int error) {
   connection_resume(connection);
 }
 
-// Everything has been said both ways.
+// Everything has been said both ways: the host closes the connection, or asks for something else on it.
 static void finish_if_over(struct tunnel *tunnel) {
   if (!tunnel->host_ended || !tunnel->socket_ended) return update_interest(tunnel);
   struct connection *connection = tunnel->connection;
   destroy(tunnel);
-  connection_finish(connection);
+  connection_resume(connection);
 }
 
 // The host's end, which is not taken while anything waits.
@@ -120,9 +122,10 @@ static bool write_waiting(struct tunnel *tunnel) {
 }
 
 static void read_socket(struct tunnel *tunnel) {
-  static uint8_t buffer[LARGEST_DATAGRAM];
+  static uint8_t buffer[READ_AT_ONCE];
   bool is_datagram = tunnel->protocol == TUNNEL_PROTOCOL_UDP;
-  for (int i = 0; i < READS_IN_A_ROW && !connection_waits(tunnel->connection); i++) {
+  bool is_drained = false;
+  for (int i = 0; i < READS_IN_A_ROW && !is_drained && !connection_waits(tunnel->connection); i++) {
     ssize_t got = recv(tunnel->source.fd, buffer, is_datagram ? LARGEST_DATAGRAM : READ_AT_ONCE, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (got < 0 && is_datagram) continue;  // the error of an earlier datagram
@@ -134,6 +137,8 @@ static void read_socket(struct tunnel *tunnel) {
     }
     struct slice data = {.data = buffer, .length = (size_t)got};
     connection_send_data(tunnel->connection, &(struct message){.tag = TAG_DATA}, data);
+    // What comes now, or the end, is another event.
+    is_drained = !is_datagram && got < READ_AT_ONCE;
   }
   finish_if_over(tunnel);
 }
@@ -189,23 +194,36 @@ static void ready(struct source *source, uint32_t events) {
   finish_if_over(tunnel);
 }
 
+// To loopback a connection is made at once, which only a second call tells.
+static int connect_now(const struct tunnel *tunnel, int fd) {
+  const int yes = 1;
+  // Whoever writes in small pieces has chosen to, on the host: nothing here waits to put them together.
+  if (tunnel->protocol == TUNNEL_PROTOCOL_TCP) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  int result = connect(fd, &tunnel->endpoint.any, tunnel->endpoint_length);
+  if (result == 0 || errno != EINPROGRESS) return result;
+  return connect(fd, &tunnel->endpoint.any, tunnel->endpoint_length);
+}
+
 // False with errno when it cannot succeed.
 static bool open_and_connect(struct tunnel *tunnel) {
   int type = (tunnel->protocol == TUNNEL_PROTOCOL_UDP ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
   loop_close(&tunnel->source);
   int fd = socket(tunnel->endpoint.any.sa_family, type, 0);
   if (fd < 0) return false;
-  bool is_busy = false;
-  if (connect(fd, &tunnel->endpoint.any, tunnel->endpoint_length) != 0 && errno != EINPROGRESS) {
+  bool is_connected = connect_now(tunnel, fd) == 0;
+  if (!is_connected && errno != EALREADY) {
     int error = errno;
-    is_busy = error == EAGAIN && tunnel->path >= 0 && tunnel->retries++ < BUSY_RETRIES;
+    bool is_busy = error == EAGAIN && tunnel->path >= 0 && tunnel->retries++ < BUSY_RETRIES;
     close(fd);
     errno = error;
     if (!is_busy) return error == ECONNREFUSED && try_v6(tunnel);
     timer_start(&tunnel->busy, BUSY_RETRY_MILLIS, retry_busy);
     return true;
   }
-  if (loop_add(&tunnel->source, fd, EPOLLOUT, ready)) return true;
+  if (loop_add(&tunnel->source, fd, is_connected ? EPOLLIN : EPOLLOUT, ready)) {
+    if (is_connected) connected(tunnel);
+    return true;
+  }
   close(fd);
   tunnel->source.fd = -1;
   return false;
@@ -304,7 +322,7 @@ static const struct fault *find(struct tunnel *tunnel, const struct connect_mess
 }
 
 void tunnel_connect(struct connection *connection, const struct connect_message *message) {
-  if (connection->role != NULL) {
+  if (connection->role != NULL && !session_leave(connection)) {
     return connection_send_fault(connection, fault(FAILURE_KIND_CONFLICT, "this connection has a part already"));
   }
   struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -319,6 +337,6 @@ void tunnel_connect(struct connection *connection, const struct connect_message 
     connection_send_fault(connection, failed);
     return destroy(tunnel);
   }
-  connection_hold(connection);
-  if (!open_and_connect(tunnel)) refuse(tunnel, errno);
+  if (!open_and_connect(tunnel)) return refuse(tunnel, errno);
+  if (!tunnel->connected) connection_hold(connection);
 }

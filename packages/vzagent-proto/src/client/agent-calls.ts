@@ -2,13 +2,14 @@ import type { Duplex } from 'node:stream';
 import type { Message, MessageOf, MessageType } from '../message.ts';
 import { failedError, outOfPlace } from './agent-error.ts';
 import { type CallOptions, withDeadline } from './deadline.ts';
-import { IdleConnection } from './idle-connection.ts';
+import { IdleConnections } from './idle-connections.ts';
 import { type Connect, MessageConnection } from './message-connection.ts';
 
 /** The ways to ask an agent for something, each on a connection that is its own meanwhile. */
 export class AgentCalls {
-  /** A connection whose call is over. */
-  readonly idle = new IdleConnection();
+  /** Connections whose calls are over, or that were opened before their calls. */
+  readonly idle = new IdleConnections();
+  #isPreparing = false;
   readonly #connect: Connect;
   readonly #timeoutMs: number;
 
@@ -48,7 +49,7 @@ export class AgentCalls {
   /**
    * A connection that lives on after the work that begins it, and what that gave.
    *
-   * @param mayReuse Whether it may be the idle one.
+   * @param mayReuse Whether it may be an idle one.
    */
   open<T>(
     what: string,
@@ -68,6 +69,18 @@ export class AgentCalls {
         throw error;
       }
     });
+  }
+
+  /** Opens a connection for a call that comes soon, if none is waiting. That it cannot is for that call to find out. */
+  prepare(): void {
+    if (this.#isPreparing || !this.idle.isEmpty) return;
+    this.#isPreparing = true;
+    this.open('Connect', {}, async () => {})
+      .then(([connection]) => this.idle.keep(connection))
+      .catch(() => {})
+      .finally(() => {
+        this.#isPreparing = false;
+      });
   }
 
   /** A stream that is no longer ours after one message. */

@@ -29,7 +29,7 @@ export const EXTENSIONS_VERSION = 1;
 /** Milliseconds that an answer may take unless it is said otherwise. */
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** The feature of an agent that takes another `Execute` on the connection of one that has ended. */
+/** The feature of an agent that takes `Execute` and `Connect` on the connection of one that has ended. */
 const REUSE = 'reuse';
 
 /** More features than an agent has reason to name. */
@@ -67,6 +67,15 @@ export interface TunnelTarget {
   port?: number | undefined;
 }
 
+export interface ConnectOptions extends CallOptions {
+  /**
+   * Gives the stream before the guest has connected: what is written goes along with the request, and a refusal is an
+   * error of the stream. A connection to the guest is held open for some seconds after it, for the next early one. False
+   * by default; datagrams and agents without extensions know no difference.
+   */
+  early?: boolean | undefined;
+}
+
 export interface AttachOptions extends ProcessOptions, ProcessTerms {
   /**
    * Where output shall begin: everything before it is safe on this side, and the guest forgets it. By default it begins
@@ -96,7 +105,7 @@ export interface AgentClientOptions {
 
 /**
  * The agent in a guest, over streams to its control port. Each call has a connection of its own, so none waits for
- * another. One whose process has ended is kept a few seconds for the next `execute`. All errors are `AgentError`s, but for
+ * another. One whose process or tunnel has ended is kept a few seconds for the next `execute` or `connectTo`. All errors are `AgentError`s, but for
  * the reason of an aborted signal.
  * The guest is not trusted: whatever it sends that is malformed or out of place ends the connection it came on.
  *
@@ -263,8 +272,8 @@ export class AgentClient {
    * reaches TCP on 127.0.0.1 alone, as `legacy.forward` says.
    */
   connectTo(target: TunnelTarget & { protocol: 'udp' }, options?: CallOptions): Promise<Datagrams>;
-  connectTo(target: TunnelTarget & { protocol: 'tcp' | 'unix' }, options?: CallOptions): Promise<Duplex>;
-  async connectTo(target: TunnelTarget, options: CallOptions = {}): Promise<Duplex | Datagrams> {
+  connectTo(target: TunnelTarget & { protocol: 'tcp' | 'unix' }, options?: ConnectOptions): Promise<Duplex>;
+  async connectTo(target: TunnelTarget, options: ConnectOptions = {}): Promise<Duplex | Datagrams> {
     const { protocol, address = '', port = 0 } = target;
     if (await this.#isLegacy(options)) {
       if (protocol !== 'tcp') throw legacyError(`tunnels for ${protocol}`);
@@ -272,11 +281,24 @@ export class AgentClient {
       return this.legacy.forward(port, options);
     }
     const subject = protocol === 'unix' ? address : `${address || 'localhost'}:${port}`;
-    const [connection] = await this.#calls.open('Connect', options, async (connection) => {
-      await connection.send({ type: 'Connect', protocol, address, port });
-      expectType(await connection.answer(), 'Done', 'Connect', subject);
-    });
-    return protocol === 'udp' ? new Datagrams(connection) : new Tunnel(connection);
+    const isEarly = options.early === true && protocol !== 'udp';
+    const asked = Promise.withResolvers<MessageConnection>();
+    asked.promise.catch(() => {});
+    const opened = this.#calls.open(
+      'Connect',
+      options,
+      async (connection) => {
+        await connection.send({ type: 'Connect', protocol, address, port });
+        asked.resolve(connection);
+        expectType(await connection.answer(), 'Done', 'Connect', subject);
+        if (isEarly && this.#isReusing) this.#calls.prepare();
+      },
+      this.#isReusing,
+    );
+    opened.catch(asked.reject);
+    const connection = await (isEarly ? asked.promise : opened.then(([first]) => first));
+    if (protocol === 'udp') return new Datagrams(connection);
+    return new Tunnel(connection, { opened, idle: this.#isReusing ? this.#calls.idle : undefined });
   }
 
   /**

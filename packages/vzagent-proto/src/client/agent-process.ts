@@ -3,7 +3,7 @@ import type { MessageOf } from '../message.ts';
 import { AgentError, lostError } from './agent-error.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 import type { CallOptions } from './deadline.ts';
-import type { IdleConnection } from './idle-connection.ts';
+import type { IdleConnections } from './idle-connections.ts';
 import type { MessageConnection } from './message-connection.ts';
 import type { ProcessDialect } from './process-dialect.ts';
 import { ProcessInput } from './process-input.ts';
@@ -84,7 +84,7 @@ export class AgentProcess {
   #reported: number;
   #isReporting = false;
   #ending: number | undefined;
-  readonly #idle: IdleConnection | undefined;
+  readonly #idle: IdleConnections | undefined;
   /** The connection is somebody else's already. */
   #hasLeft = false;
 
@@ -93,7 +93,7 @@ export class AgentProcess {
     connection: MessageConnection,
     dialect: ProcessDialect,
     acknowledge: Acknowledge = 'automatic',
-    idle?: IdleConnection | undefined,
+    idle?: IdleConnections | undefined,
   ) {
     const { id, pid, outputOffset, stdinWindow } = dialect;
     this.id = id;

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Message } from '../message.ts';
-import { type Peer, ScriptedAgent } from '../testing/scripted-agent.ts';
+import { type Peer, type Script, ScriptedAgent } from '../testing/scripted-agent.ts';
 import { AgentClient } from './agent-client.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -149,6 +149,110 @@ describe('a tunnel', () => {
     });
     const connecting = new AgentClient(agent.connect).connectTo({ protocol: 'unix', address: '/run/s' });
     await expect(connecting).rejects.toMatchObject({ kind: 'refused', code: 'NETWORK', subject: '/run/s' });
+    await agent.idle();
+  });
+});
+
+describe('an early tunnel', () => {
+  const early = (client: AgentClient): Promise<Duplex> =>
+    client.connectTo({ protocol: 'tcp', port: 80 }, { early: true });
+
+  it('sends what is written along with the request', async () => {
+    await using agent = await ScriptedAgent.start(async (peer) => {
+      await peer.expect('Connect');
+      expect(Buffer.from((await peer.expect('Data')).data).toString()).toBe('question');
+      await peer.send({ type: 'Done' }, data('answer'));
+      await echo(peer);
+    });
+    const tunnel = await early(new AgentClient(agent.connect));
+    tunnel.end('question');
+    expect(await text(tunnel)).toBe('answer');
+    await agent.idle();
+  });
+
+  it.each<[string, Message[], string]>([
+    ['nobody listens', [{ type: 'Failed', kind: 'refused', message: 'ECONNREFUSED' }], 'refused'],
+    ['the guest hangs up', [], 'lost'],
+    ['the guest begins with data', [data('x')], 'malformed'],
+  ])('fails as a stream when %s', async (_, messages, kind) => {
+    await using agent = await ScriptedAgent.start(async (peer) => {
+      await peer.expect('Connect');
+      await peer.send(...messages);
+    });
+    const tunnel = await early(new AgentClient(agent.connect));
+    tunnel.write('lost');
+    await expect(once(tunnel, 'close')).rejects.toMatchObject({ kind });
+    await agent.idle();
+  });
+
+  it('fails when the guest does not connect in time', async () => {
+    await using agent = await ScriptedAgent.start((peer) => peer.closed());
+    const tunnel = await early(new AgentClient(agent.connect, { timeoutMs: 50 }));
+    await expect(once(tunnel, 'close')).rejects.toMatchObject({ kind: 'timeout' });
+    await agent.idle();
+  });
+});
+
+describe('tunnels one after the other', () => {
+  const HELLO: Message = { type: 'Hello', version: 1, features: ['reuse'], software: 'scripted' };
+
+  /** An agent that takes tunnel after tunnel on each connection, and counts those of each. */
+  async function reusing(tunnels: number[], isFirstToEnd = false): Promise<ScriptedAgent> {
+    const script: Script = async (peer, connection) => {
+      if (connection === 0) {
+        await peer.expect('Hello');
+        return await peer.send(HELLO);
+      }
+      tunnels[connection - 1] = 0;
+      for (let message = await peer.next(); message !== undefined; message = await peer.next()) {
+        expect(message.type).toBe('Connect');
+        tunnels[connection - 1] = (tunnels[connection - 1] ?? 0) + 1;
+        await peer.send({ type: 'Done' }, data('hello'));
+        if (isFirstToEnd) await peer.send({ type: 'End' });
+        await peer.expect('End');
+        if (!isFirstToEnd) await peer.send({ type: 'End' });
+      }
+    };
+    return await ScriptedAgent.start(script, { hello: false });
+  }
+
+  async function use(client: AgentClient, isEarly: boolean): Promise<void> {
+    const tunnel = await client.connectTo({ protocol: 'tcp', port: 80 }, { early: isEarly });
+    tunnel.end();
+    expect(await text(tunnel)).toBe('hello');
+    if (!tunnel.closed) await once(tunnel, 'close');
+  }
+
+  it('go over one connection where the agent takes them', async () => {
+    const tunnels: number[] = [];
+    await using agent = await reusing(tunnels);
+    const client = new AgentClient(agent.connect);
+    for (let i = 0; i < 5; i += 1) await use(client, false);
+    expect(tunnels).toEqual([5]);
+  });
+
+  it('have a second connection ready when they are early, and no more than that', async () => {
+    const tunnels: number[] = [];
+    await using agent = await reusing(tunnels);
+    const client = new AgentClient(agent.connect);
+    for (let i = 0; i < 20; i += 1) await use(client, true);
+    await Promise.all([use(client, true), use(client, true), use(client, true), use(client, true)]);
+    await delay(50);
+    expect(tunnels.reduce((sum, each) => sum + each)).toBe(24);
+    expect(agent.open).toBeLessThanOrEqual(2);
+  });
+
+  it('take another connection when the guest was the first to end: it might still reset', async () => {
+    const tunnels: number[] = [];
+    await using agent = await reusing(tunnels, true);
+    const client = new AgentClient(agent.connect);
+    for (let i = 0; i < 3; i += 1) {
+      const tunnel = await client.connectTo({ protocol: 'tcp', port: 80 });
+      expect(await text(tunnel)).toBe('hello');
+      tunnel.end();
+      await once(tunnel, 'close');
+    }
+    expect(tunnels).toEqual([1, 1, 1]);
     await agent.idle();
   });
 });

@@ -1,11 +1,19 @@
 import { Duplex } from 'node:stream';
 import type { Message } from '../message.ts';
 import { AgentError, lostError, outOfPlace } from './agent-error.ts';
+import type { IdleConnections } from './idle-connections.ts';
 import type { MessageConnection } from './message-connection.ts';
 import { printable } from './printable.ts';
 
 /** Most bytes in one frame. */
 const MAX_PIECE = 64 * 1024;
+
+export interface TunnelOptions {
+  /** Resolves when the guest has connected; until then the connection is read by somebody else. */
+  opened: Promise<unknown>;
+  /** Takes the connection when both sides have ended. Without it, the connection is ended. */
+  idle?: IdleConnections | undefined;
+}
 
 /**
  * A stream to a socket in the guest. Each side ends by itself, also over transports that cannot half-close; a reset of
@@ -14,12 +22,17 @@ const MAX_PIECE = 64 * 1024;
  */
 export class Tunnel extends Duplex {
   readonly #connection: MessageConnection;
+  readonly #opened: Promise<unknown>;
+  readonly #idle: IdleConnections | undefined;
   #reading = false;
+  #awaitsReset = false;
   #isReset = false;
 
-  constructor(connection: MessageConnection) {
+  constructor(connection: MessageConnection, { opened, idle }: TunnelOptions) {
     super({ allowHalfOpen: true, readableHighWaterMark: MAX_PIECE, writableHighWaterMark: MAX_PIECE });
     this.#connection = connection;
+    this.#opened = opened;
+    this.#idle = idle;
     // Before anybody reads: a reset has to be seen by who only writes.
     this.read(0);
   }
@@ -43,6 +56,7 @@ export class Tunnel extends Duplex {
   }
 
   async #receive(): Promise<void> {
+    await this.#opened;
     for (;;) {
       const message = await this.#connection.answer();
       if (message.type === 'Data') {
@@ -52,7 +66,7 @@ export class Tunnel extends Duplex {
       }
       if (message.type === 'End') {
         this.push(null);
-        await this.#receiveReset();
+        if (!this.writableFinished) await this.#receiveReset();
         return;
       }
       throw this.#reset(message);
@@ -61,6 +75,7 @@ export class Tunnel extends Duplex {
 
   /** Behind its end the other side can only reset. */
   async #receiveReset(): Promise<void> {
+    this.#awaitsReset = true;
     const message = await this.#connection.receive();
     if (message !== undefined) throw this.#reset(message);
     if (!this.writableEnded) throw lostError(this.#connection.purpose);
@@ -81,6 +96,7 @@ export class Tunnel extends Duplex {
 
   async #close(error: Error | null): Promise<void> {
     const isOver = this.readableEnded && this.writableFinished;
+    if (isOver && this.#idle !== undefined && !this.#awaitsReset) return this.#idle.keep(this.#connection);
     if (isOver || this.#isReset) return this.#connection.end();
     const reset = this.#connection.send({ type: 'Reset', message: error === null ? '' : 'the host gave up' });
     // A stream that takes nothing more is not waited for: to lose the connection is a reset as well.
