@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream';
 import { elapsed, median } from './figures.ts';
 
 const CONNECTIONS = 200;
-/** Asks process 1 of a raw guest to copy the bytes from a pipe. */
-const PIPED = 1n << 63n;
+/** From where process 1 of a raw guest copies the bytes when the highest bits of their number ask for it. */
+const SOURCES = { pipe: 1n << 63n, tcp: 1n << 62n };
 
 /** What a way to the guest's service (`serve` of `guest-program.c`) is capable of. */
 export interface StreamFigures {
@@ -22,9 +22,13 @@ export async function measureStreams(connect: () => Promise<Duplex>, bytes: numb
   return { rate, answer: median(answers) };
 }
 
-/** Megabytes a second that a bare copy from a pipe brings from a raw guest: what an agent's stream can be at best. */
-export async function measurePiped(connect: () => Promise<Duplex>, bytes: number): Promise<number> {
-  return bytes / 1e3 / (await elapsed(() => receive(connect, bytes, PIPED)));
+/** Megabytes a second that a bare copy brings from a raw guest: what an agent's stream can be at best. */
+export async function measureCopied(
+  connect: () => Promise<Duplex>,
+  bytes: number,
+  source: keyof typeof SOURCES,
+): Promise<number> {
+  return bytes / 1e3 / (await elapsed(() => receive(connect, bytes, SOURCES[source])));
 }
 
 /** Takes so many bytes over a connection of its own. */
