@@ -1,17 +1,18 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { AgentClient, AgentProcess } from '@zlayer/vzagent-proto';
+import { AgentClient, type AgentProcess } from '@zlayer/vzagent-proto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileStatic } from '../build/toolchain.ts';
 import { resolveGuest } from '../src/index.ts';
 import { makeContainerRoot } from './testing/container-root.ts';
 import { diskArguments, makeErofs } from './testing/disk.ts';
 import { Machine } from './testing/machine.ts';
-import { shell, startSpec } from './testing/start-spec.ts';
+import { executeSpec, shell, startSpec } from './testing/start-spec.ts';
 
 const architecture = 'amd64';
 const SERVERS = ['echo', '7001', 'count', '7002', 'source', '7003', 'reset', '7004', 'udp', '7005', 'many', '7006'];
@@ -88,6 +89,40 @@ describe('tunnels into a guest', () => {
     await expect(client.connectTo({ protocol: 'tcp', port: 0 })).rejects.toMatchObject({ kind: 'invalid' });
   });
 
+  it('carry what is said before the guest has connected, and fail where nobody listens', async () => {
+    for (const target of [
+      { protocol: 'tcp', port: 7001 } as const,
+      { protocol: 'unix', address: '/tmp/echo.sock' } as const,
+    ]) {
+      const tunnel = await client.connectTo(target, { early: true });
+      const sent = Buffer.alloc(1_000_000, 'early');
+      tunnel.end(sent);
+      expect((await buffer(tunnel)).equals(sent)).toBe(true);
+    }
+    const refused = await client.connectTo({ protocol: 'tcp', port: 7999 }, { early: true });
+    refused.write('to nobody');
+    await expect(text(refused)).rejects.toMatchObject({ kind: 'refused' });
+  });
+
+  it('come one after the other, and executions too, over one connection', async () => {
+    let connections = 0;
+    const counted = new AgentClient(() => {
+      connections += 1;
+      return machine.stream();
+    });
+    await counted.hello();
+    for (let i = 0; i < 10; i += 1) {
+      const tunnel = await counted.connectTo({ protocol: 'tcp', port: 7001 });
+      tunnel.end(`number ${i}`);
+      expect(await text(tunnel)).toBe(`number ${i}`);
+      if (!tunnel.closed) await once(tunnel, 'close');
+      const execution = await counted.execute(executeSpec({ argv: ['sh', '-c', 'exit 3'] }));
+      expect(await execution.exited).toMatchObject({ code: 3 });
+    }
+    // That of Hello, and one.
+    expect(connections).toBe(2);
+  });
+
   it('pass a reset on', async () => {
     const tunnel = await tcp(7004);
     tunnel.write('x');
@@ -125,7 +160,8 @@ describe('tunnels into a guest', () => {
         expect(await text(tunnel)).toBe(`tunnel ${index}`);
       }),
     );
-    expect(await countSockets(client)).toBeLessThanOrEqual(before + 2);
+    // It is the host that closes what it needs no more, and the guest learns it a moment later.
+    await expect.poll(() => countSockets(client), { timeout: 5000 }).toBeLessThanOrEqual(before + 2);
   });
 
   it('are as raw as the reference’s hosts want them, with one Error frame for a refusal', async () => {
