@@ -122,19 +122,10 @@ export class Workload {
 
   async #drain(process: AgentProcess): Promise<ProcessExit> {
     const { log, onOutput } = this.#options;
-    let written = Promise.resolve();
-    try {
-      for await (const piece of process.output) {
-        const { stream, data } = piece;
-        const before = written;
-        // While one piece is on its way to the disk, the next is made ready for it.
-        written = log.write(piece, this.#hurry.signal).then(() => process.taken(log.offset));
-        written.catch(() => {});
-        await Promise.all([before, onOutput({ stream, data })]);
-      }
-    } finally {
-      // What is attached anew goes on behind what is in the log.
-      await written;
+    for await (const piece of process.output) {
+      const { stream, data } = piece;
+      await Promise.all([log.write(piece, this.#hurry.signal), onOutput({ stream, data })]);
+      process.taken(log.offset);
     }
     const exit = await process.exited;
     // The last line may have no end: only now is it known to be the last.

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-  READ_AT_ONCE = 128 * 1024,
+  READ_AT_ONCE = 64 * 1024,
   PIPE_SIZE = 256 * 1024,
   BULK = 2048,          // who writes so much at once is not somebody who waits for each line to be seen
   REST_MILLISECONDS = 2,

@@ -9,7 +9,7 @@ enum {
   MOST = 64 * 1024 * 1024,
   FIRST_CAPACITY = 8 * 1024,
   SHARED_CAPACITY = 64 * 1024,  // what each has at least when all together have grown to their bound
-  PIECE = 128 * 1024,  // what is read at once, so that it is one frame
+  PIECE = 64 * 1024 - 64,  // with its frame's head it is no more than virtual sockets carry at once
   FIRST_RECORDS = 8,
   BYTES_PER_RECORD = 64,  // on the average, or records are joined
   JOINED_MICROS = 5000,   // bytes of one stream that came so soon after each other are one record

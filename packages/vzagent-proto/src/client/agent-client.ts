@@ -105,7 +105,8 @@ export interface AgentClientOptions {
 
 /**
  * The agent in a guest, over streams to its control port. Each call has a connection of its own, so none waits for
- * another. One whose process or tunnel has ended is kept a few seconds for the next `execute` or `connectTo`. All errors are `AgentError`s, but for
+ * another. One whose process or tunnel has ended is kept a few seconds for the next `execute` or `connectTo`. All errors are
+ * `AgentError`s, but for
  * the reason of an aborted signal.
  * The guest is not trusted: whatever it sends that is malformed or out of place ends the connection it came on.
  *
