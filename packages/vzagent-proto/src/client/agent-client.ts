@@ -105,9 +105,8 @@ export interface AgentClientOptions {
 
 /**
  * The agent in a guest, over streams to its control port. Each call has a connection of its own, so none waits for
- * another. One whose process or tunnel has ended is kept a few seconds for the next `execute` or `connectTo`. All errors are
- * `AgentError`s, but for
- * the reason of an aborted signal.
+ * another. One whose process or tunnel has ended is kept a few seconds for the next `execute` or `connectTo`. All errors
+ * are `AgentError`s, but for the reason of an aborted signal.
  * The guest is not trusted: whatever it sends that is malformed or out of place ends the connection it came on.
  *
  * An agent without extensions is served by tags 1 to 14, as far as they reach; what they cannot do is an error of the
