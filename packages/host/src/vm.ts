@@ -87,6 +87,8 @@ export interface VmConfig {
   /** The driver's own folder for this VM. It exists, belongs to the caller and outlives the VM. */
   stateDirectory: string;
   architecture: Architecture;
+  /** Programs of this architecture run in the guest as well: the driver brings a translator, if its limits say it has one. */
+  translated?: Architecture | undefined;
   kernel: string;
   initramfs: string;
   /** The kernel's command line; the driver puts its console in front. */
@@ -146,6 +148,8 @@ export interface VmLimits {
   maxMemoryBytes: number;
   /** What guests may be, the fast ones first. */
   architectures: readonly Architecture[];
+  /** Whose programs guests of the first of them can run through a translator. Default: none. */
+  translated?: readonly Architecture[] | undefined;
   /** How many VMs may run at once on this host; `undefined`: as many as fit. */
   maxRunning?: number | undefined;
 }

@@ -5,6 +5,7 @@ import { type Guest as Bundle, kernelArguments, resolveGuest } from '@zlayer/vza
 import { AgentError, type AgentProcess } from '@zlayer/vzagent-proto';
 import type { ContainerRecord } from './container-record.ts';
 import { Guest } from './guest.ts';
+import { type GuestArchitecture, guestArchitecture } from './guest-architecture.ts';
 import type { ImageLibrary } from './image-library.ts';
 import { bootMachine, endOf, explained, type Machine, READY_PORT } from './machine.ts';
 import { type MachineSize, machineSize } from './machine-size.ts';
@@ -50,8 +51,9 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
   const began = performance.now();
   const { reference, digest } = record.image;
   const image = options.image ?? (await means.images.byDigest(reference, digest, platform));
-  const { architecture } = platform;
-  const bundle = await resolveGuest({ architecture, cacheDir: means.cacheDir, signal });
+  const limits = await means.driver.limits();
+  const guestIs = guestArchitecture(platform.architecture, limits);
+  const bundle = await resolveGuest({ architecture: guestIs.architecture, cacheDir: means.cacheDir, signal });
   const { volumeTemplate } = bundle;
   const rootfs = await prepareRootfs({ images: means.images, image, spec, directory, volumeTemplate, signal });
   const storage = await prepareStorage(spec.storage, {
@@ -60,9 +62,9 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
   let log: RunLog | undefined;
   try {
     log = await RunLog.open(logFile, record.run, new Date());
-    const size = machineSize(spec.resources, await means.driver.limits());
+    const size = machineSize(spec.resources, limits);
     const config = machineConfig(options, {
-      ...{ bundle, size },
+      ...{ bundle, size, guestIs },
       shares: [...rootfs.shares, ...storage.shares],
       disks: [...rootfs.disks, ...storage.disks],
     });
@@ -115,12 +117,23 @@ function machineConfig(
     size: { cpus, memoryBytes },
     shares,
     disks,
-  }: { bundle: Bundle; size: MachineSize } & Pick<VmConfig, 'shares' | 'disks'>,
+    guestIs: { architecture, translated },
+  }: { bundle: Bundle; size: MachineSize; guestIs: GuestArchitecture } & Pick<VmConfig, 'shares' | 'disks'>,
 ): VmConfig {
-  const { spec, platform } = record;
-  const { architecture } = platform;
+  const { spec } = record;
   return {
-    ...{ stateDirectory: directory, consoleFile, architecture, kernel, initramfs, shares, disks, cpus, memoryBytes },
+    ...{
+      stateDirectory: directory,
+      consoleFile,
+      architecture,
+      translated,
+      kernel,
+      initramfs,
+      shares,
+      disks,
+      cpus,
+      memoryBytes,
+    },
     commandLine: [
       ...kernelArguments(architecture),
       `zlayer.boottime=${Math.floor(Date.now() / 1000)}`,

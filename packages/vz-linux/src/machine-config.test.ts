@@ -24,11 +24,12 @@ describe('machineConfig', () => {
       commandLine: 'quiet zlayer.files=10000',
       shares: [{ tag: 'data', path: '/data', readOnly: true }],
       disks: [{ path: '/disk', readOnly: false, serial: 'rootfs', cache: 'cached' }],
-      network: { mac: pinnedMac('/state') },
+      ...{ rosetta: false, network: { mac: pinnedMac('/state') } },
       ...{ consoleFile: '/console', consoleBytes: 1_048_576, vsockSocket: '/v.sock', listen: [1025] },
     });
     const plain = machineConfig({ ...CONFIG, shares: [], network: { type: 'none' } }, '/v', []);
     expect(plain).toMatchObject({ commandLine: 'quiet', network: null });
+    expect(machineConfig({ ...CONFIG, translated: 'amd64' }, '/v', [])).toMatchObject({ rosetta: true });
   });
 
   it('gives a machine the same address whenever it starts, and every machine another', () => {

@@ -39,6 +39,7 @@ export function frameworkConfig(config: VmConfig): VzMachineConfig {
     commandLine: shares.length === 0 ? commandLine : `${commandLine} zlayer.files=${REMEMBERED_FILES}`,
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
+    rosetta: config.translated !== undefined,
     network: network.type === 'none' ? null : { mac: network.mac ?? pinnedMac(config.stateDirectory) },
   };
 }

@@ -73,21 +73,18 @@ export class VzDriver implements VmDriver {
   }
 
   async limits(): Promise<VmLimits> {
-    const { maxCpus, minMemoryBytes, maxMemoryBytes } = await this.#support();
+    const { maxCpus, minMemoryBytes, maxMemoryBytes, rosetta } = await this.#support();
     return {
       maxCpus,
       minMemoryBytes: Math.max(minMemoryBytes, MIN_MEMORY_BYTES),
       maxMemoryBytes,
       architectures: [this.#architecture],
+      translated: this.#architecture === 'arm64' && rosetta === 'installed' ? ['amd64'] : [],
     };
   }
 
   async launch(config: VmConfig, options: LaunchOptions = {}): Promise<Vm> {
-    if (config.architecture !== this.#architecture) {
-      throw new ZlayerError('START_FAILED', `this Mac runs ${this.#architecture} guests, not ${config.architecture}`, {
-        remedy: `Use an image for linux/${this.#architecture}.`,
-      });
-    }
+    if (config.architecture !== this.#architecture) throw await this.#otherArchitecture(config.architecture);
     if (!this.keeps) return await launchInProcess(config, { ...options, addon: this.#addon });
     const program = this.#program();
     const { stateDirectory } = config;
@@ -133,6 +130,16 @@ export class VzDriver implements VmDriver {
     const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
     const { machine } = await host.status().catch(() => ({ machine: undefined }));
     return new VzVm(host, sockets.vsock, memoryBytes, machine === 'paused' ? 'paused' : 'running');
+  }
+
+  async #otherArchitecture(wanted: Architecture): Promise<ZlayerError> {
+    const own = this.#architecture;
+    const isForRosetta = own === 'arm64' && (await this.#support()).rosetta === 'not-installed';
+    return new ZlayerError('START_FAILED', `this Mac runs ${own} guests, not ${wanted}`, {
+      remedy: isForRosetta
+        ? `Use an image for linux/${own}, or install Rosetta: softwareupdate --install-rosetta`
+        : `Use an image for linux/${own}.`,
+    });
   }
 
   #support(): Promise<VzSupport> | VzSupport {

@@ -62,7 +62,7 @@ describe('core, addon, host program and double, under the address and undefined-
     ...{ onOwnerExit: 'stop', stopGraceMs: 0, startTimeoutMs: 30_000 },
     machine: {
       ...{ kernel, initramfs: kernel, commandLine: 'quiet', cpus: 1, memoryBytes: 128 * 1024 ** 2 },
-      ...{ shares: [], disks: [], network: null, listen: [1025] },
+      ...{ shares: [], disks: [], network: null, rosetta: false, listen: [1025] },
       ...{ consoleFile: path('console.log'), consoleBytes: 4096, vsockSocket: path('v.sock') },
     },
   });

@@ -55,7 +55,8 @@
           }],
         ],
         'target_conditions': [
-          # gyp knows no Objective-C there: a C++ file that includes the other stands for it. Flags come behind the file,
+          # gyp knows no Objective-C there: a C++ file that includes the other stands for it (so no two sources of a target
+          # may have one name). Flags come behind the file,
           # where a language is too late, so all of such a target is Objective-C++; exceptions of plain C++ do not pass it.
           ['OS!="mac" and objective_c==1', {
             'cflags_cc': [
@@ -80,6 +81,7 @@
           'type': 'static_library',
           'variables': {'objective_c': 1},
           'sources': ['<!@(node -p "require(\'fs\').globSync(\'core/*.mm\').sort().join(\' \')")'],
+          'sources!': ['core/rosetta_of_intel.mm'],
           'link_settings': {
             'conditions': [
               ['OS=="mac"', {
@@ -91,6 +93,10 @@
             ],
           },
           'conditions': [
+            ['OS=="mac" and target_arch!="arm64"', {
+              'sources!': ['core/rosetta.mm'],
+              'sources': ['core/rosetta_of_intel.mm'],
+            }],
             ['OS!="mac"', {
               'dependencies': ['unix_stream'],
               'sources': ['<!@(node -p "require(\'fs\').globSync(\'../test/double/*.mm\').sort().join(\' \')")'],

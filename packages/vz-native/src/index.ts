@@ -1,7 +1,8 @@
-export { type QueryOptions, queryVzHost, type VzSupport } from './query-vz-host.ts';
+export { type QueryOptions, queryVzHost, type VzRosetta, type VzSupport } from './query-vz-host.ts';
 export { type SignOptions, signProgram } from './sign-program.ts';
 export { entitlementsPath, vzHostPath } from './vz-host-path.ts';
 export {
+  installRosetta,
   isMac,
   randomMac,
   type VzAddonOptions,

@@ -34,6 +34,7 @@ export interface Addon {
   support(): VzSupport;
   randomMac(): string;
   isMac(text: string): boolean;
+  installRosetta(): Promise<void>;
   closeAll(): void;
   Machine: new (config: VzMachineConfig, console: number | VzConsoleFile, onEvent: EventHandler) => NativeMachine;
 }

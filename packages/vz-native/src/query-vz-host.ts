@@ -4,12 +4,19 @@ import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
 
 const QUERY_TIMEOUT_MS = 10_000;
 
+/** Whether Linux guests can have Rosetta. */
+export type VzRosetta = (typeof ROSETTA)[number];
+
+const ROSETTA = ['not-supported', 'not-installed', 'installed'] as const;
+
 /** What this system and a `vz-host` can do. */
 export interface VzSupport {
   /** Whether hardware and system can run virtual machines. */
   supported: boolean;
   /** Whether the program is signed with the entitlement that macOS asks for. */
   entitled: boolean;
+  /** With which arm64 guests run programs for x86-64. It is for Macs with Apple silicon. */
+  rosetta: VzRosetta;
   maxCpus: number;
   minMemoryBytes: number;
   maxMemoryBytes: number;
@@ -57,10 +64,11 @@ function parse(text: string, program: string): VzSupport {
 
 function isSupport(value: unknown): value is VzSupport {
   if (typeof value !== 'object' || value === null) return false;
-  const { supported, entitled, maxCpus, minMemoryBytes, maxMemoryBytes } = value as Record<string, unknown>;
+  const { supported, entitled, rosetta, maxCpus, minMemoryBytes, maxMemoryBytes } = value as Record<string, unknown>;
   return (
     typeof supported === 'boolean' &&
     typeof entitled === 'boolean' &&
+    ROSETTA.some((known) => known === rosetta) &&
     [maxCpus, minMemoryBytes, maxMemoryBytes].every((number) => Number.isSafeInteger(number) && Number(number) > 0)
   );
 }

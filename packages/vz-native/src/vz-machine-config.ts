@@ -12,6 +12,8 @@ export interface VzMachineConfig {
   shares: readonly { tag: string; path: string; readOnly: boolean }[];
   /** Raw images. */
   disks: readonly { path: string; readOnly: boolean; serial: string; cache: 'cached' | 'direct' | 'unsafe' }[];
+  /** Whether the guest gets Rosetta, as the share `rosetta`; the framework refuses where it is not installed. Default: `false`. */
+  rosetta?: boolean | undefined;
   /** Behind the host's NAT; `mac: null`: the framework chooses one. */
   network: { mac: string | null } | null;
 }

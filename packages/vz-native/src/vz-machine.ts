@@ -206,3 +206,19 @@ export const randomMac = (options: VzAddonOptions = {}): string => loadAddon(opt
 
 /** Whether a device of a machine can have this address. */
 export const isMac = (text: string, options: VzAddonOptions = {}): boolean => loadAddon(options.addon).isMac(text);
+
+/**
+ * Installs Rosetta for Linux guests. macOS asks the user first.
+ *
+ * @throws ZlayerError `UNAVAILABLE` with the framework's words: not on this Mac, not wanted by the user, or no network.
+ */
+export async function installRosetta(options: VzAddonOptions = {}): Promise<void> {
+  await loadAddon(options.addon)
+    .installRosetta()
+    .catch((cause: FrameworkError) => {
+      throw new ZlayerError('UNAVAILABLE', `Rosetta is not installed: ${cause.message}`, {
+        remedy: 'On a Mac with Apple silicon: softwareupdate --install-rosetta',
+        cause,
+      });
+    });
+}

@@ -88,6 +88,7 @@ vz::MachineConfiguration configurationOf(const Napi::Object &object) {
       .shares = items<vz::Share>(object, "shares", share),
       .disks = items<vz::Disk>(object, "disks", disk),
       .network = network(object),
+      .rosetta = !at(object, "rosetta").IsUndefined() && flag(object, "rosetta"),
       .console = -1,
   };
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "configuration_of.h"
+#include "error_of.h"
 
 enum { CLOSE_ALL_SECONDS = 5 };
 
@@ -15,13 +16,6 @@ enum { CLOSE_ALL_SECONDS = 5 };
 static std::set<MachineObject *> &machines() {
   static auto *all = new std::set<MachineObject *>;
   return *all;
-}
-
-static Napi::Value errorOf(Napi::Env env, const vz::Failure &failure) {
-  Napi::Error error = Napi::Error::New(env, failure.message);
-  error.Set("domain", Napi::String::New(env, failure.domain));
-  error.Set("number", Napi::Number::New(env, static_cast<double>(failure.code)));
-  return error.Value();
 }
 
 static vz::Failure closed() { return {"vz-native", 0, "the machine is closed"}; }

@@ -1,6 +1,7 @@
 #include "framework_configuration.h"
 
 #include "ns_failure.h"
+#include "rosetta_share.h"
 
 namespace vz {
 
@@ -99,6 +100,18 @@ static VZVirtualMachineConfiguration *make(const MachineConfiguration &machine, 
       outcome = about("share " + share.tag, error);
       return nil;
     }
+    [shares addObject:device];
+  }
+  if (machine.rosetta) {
+    VZDirectoryShare *share = rosettaShare(&error);
+    if (share == nil) {
+      outcome = about("Rosetta", error);
+      return nil;
+    }
+    /* By this name guests look for it. */
+    VZVirtioFileSystemDeviceConfiguration *device =
+        [[[VZVirtioFileSystemDeviceConfiguration alloc] initWithTag:@"rosetta"] autorelease];
+    [device setShare:share];
     [shares addObject:device];
   }
   [configuration setDirectorySharingDevices:shares];

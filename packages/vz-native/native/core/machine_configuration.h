@@ -35,6 +35,7 @@ struct MachineConfiguration {
   std::vector<Share> shares;
   std::vector<Disk> disks;
   std::optional<Network> network; /* behind the host's NAT; none: no device */
+  bool rosetta;                   /* whether the guest gets Rosetta, as the share of that name */
   int console;                    /* descriptor that the guest's console is written to; the caller's */
 };
 

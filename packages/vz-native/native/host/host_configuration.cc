@@ -109,7 +109,7 @@ std::optional<vz::Network> network(const Value &value) {
 
 void takeMachine(const Value &value, HostConfiguration &out) {
   Members members(value, {"kernel", "initramfs", "commandLine", "cpus", "memoryBytes", "shares", "disks", "network",
-                          "consoleFile", "consoleBytes", "vsockSocket", "listen"});
+                          "rosetta", "consoleFile", "consoleBytes", "vsockSocket", "listen"});
   out.machine.kernel = members["kernel"].path();
   out.machine.initramfs = members["initramfs"].path();
   out.machine.commandLine = members["commandLine"].string(MAX_ARGUMENT_BYTES);
@@ -118,6 +118,7 @@ void takeMachine(const Value &value, HostConfiguration &out) {
   out.machine.shares = members["shares"].array(MAX_DEVICES, share);
   out.machine.disks = members["disks"].array(MAX_DEVICES, disk);
   out.machine.network = network(members["network"]);
+  out.machine.rosetta = members["rosetta"].boolean();
   out.machine.console = -1;
   out.consoleFile = members["consoleFile"].path();
   out.consoleBytes = members["consoleBytes"].integer(MIN_CONSOLE_BYTES, MAX_CONSOLE_BYTES);

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "machine_host.h"
+#include "rosetta.h"
 #include "support.h"
 
 enum { EXIT_USAGE = 2, LIFELINE = 3 };
@@ -68,9 +69,11 @@ static int printIdentity(const char *argument) {
 
 static int printQuery() {
   vz::Limits limits = vz::limits();
-  printf("{\"supported\":%s,\"entitled\":%s,\"maxCpus\":%llu,\"minMemoryBytes\":%llu,\"maxMemoryBytes\":%llu}\n",
-         vz::isSupported() ? "true" : "false", vz::isEntitled() ? "true" : "false", (unsigned long long)limits.maxCpus,
-         (unsigned long long)limits.minMemoryBytes, (unsigned long long)limits.maxMemoryBytes);
+  printf("{\"supported\":%s,\"entitled\":%s,\"rosetta\":\"%s\",\"maxCpus\":%llu,\"minMemoryBytes\":%llu,"
+         "\"maxMemoryBytes\":%llu}\n",
+         vz::isSupported() ? "true" : "false", vz::isEntitled() ? "true" : "false", vz::nameOf(vz::rosetta()),
+         (unsigned long long)limits.maxCpus, (unsigned long long)limits.minMemoryBytes,
+         (unsigned long long)limits.maxMemoryBytes);
   return 0;
 }
 

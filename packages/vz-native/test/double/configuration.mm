@@ -93,7 +93,7 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
     if ([tags containsObject:[device tag]]) return invalid(error, @"Two directory sharing devices have the same tag.");
     [tags addObject:[device tag]];
     VZSingleDirectoryShare *share = (VZSingleDirectoryShare *)[device share];
-    if (share != nil && !fileExists([[share directory] URL], YES)) {
+    if ([share isKindOfClass:[VZSingleDirectoryShare class]] && !fileExists([[share directory] URL], YES)) {
       return invalid(error, @"The shared directory does not exist.");
     }
   }

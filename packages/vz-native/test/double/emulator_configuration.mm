@@ -1,5 +1,7 @@
 #include "emulator_configuration.h"
 
+#include "machine_internals.h"
+
 #include <unistd.h>
 
 /* Where Debian 12 has it, and where later ones have the one in Rust, whose options differ and which is not supported. */
@@ -26,8 +28,11 @@ static void addShares(VZVirtualMachineConfiguration *configuration, NSString *di
                       NSMutableArray *connections, NSMutableArray *qemu) {
   int index = 0;
   for (VZVirtioFileSystemDeviceConfiguration *device in [configuration directorySharingDevices]) {
-    VZSharedDirectory *shared = [(VZSingleDirectoryShare *)[device share] directory];
-    NSString *path = [[shared URL] path];
+    VZDirectoryShare *share = [device share];
+    BOOL isRosetta = [share isKindOfClass:[VZLinuxRosettaDirectoryShare class]];
+    VZSharedDirectory *shared = isRosetta ? nil : [(VZSingleDirectoryShare *)share directory];
+    NSString *path = isRosetta ? [(VZLinuxRosettaDirectoryShare *)share folder] : [[shared URL] path];
+    BOOL readOnly = isRosetta || [shared isReadOnly];
     NSString *socket = [directory stringByAppendingFormat:@"/fs%d.sock", index];
     /* The options of this virtiofsd are separated by commas. */
     NSString *source = [[path stringByReplacingOccurrencesOfString:@"\\" withString:@"\\\\"]
@@ -39,7 +44,7 @@ static void addShares(VZVirtualMachineConfiguration *configuration, NSString *di
     ];
     NSString *name = [NSString stringWithFormat:@"share%d", index];
     NSNumber *descriptor = [NSNumber numberWithInt:FIRST_SHARE_DESCRIPTOR + index];
-    [helpers addObject:program(name, argv, directory, [shared isReadOnly] ? @[ path ] : @[])];
+    [helpers addObject:program(name, argv, directory, readOnly ? @[ path ] : @[])];
     [connections addObject:@{@"path" : socket, @"descriptor" : descriptor}];
     [qemu addObjectsFromArray:@[
       @"-chardev", [NSString stringWithFormat:@"socket,id=%@,fd=%@", name, descriptor], @"-device",

@@ -18,6 +18,10 @@ struct VZDoubleMachine {
   void (^stopHandler)(NSError *) = nil;
 };
 
+@interface VZLinuxRosettaDirectoryShare (Double)
+- (NSString *)folder;
+@end
+
 @interface VZVirtualMachine (Double)
 - (struct VZDoubleMachine *)double_;
 @end

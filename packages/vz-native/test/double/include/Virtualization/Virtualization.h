@@ -201,6 +201,18 @@ enum {
 @property(nonatomic, readonly) VZSharedDirectory *directory;
 @end
 
+typedef enum {
+  VZLinuxRosettaAvailabilityNotSupported = 0,
+  VZLinuxRosettaAvailabilityNotInstalled = 1,
+  VZLinuxRosettaAvailabilityInstalled = 2,
+} VZLinuxRosettaAvailability;
+
+@interface VZLinuxRosettaDirectoryShare : VZDirectoryShare
+- (instancetype)initWithError:(NSError **)error;
++ (void)installRosettaWithCompletionHandler:(void (^)(NSError *))handler;
++ (VZLinuxRosettaAvailability)availability;
+@end
+
 @interface VZDirectorySharingDeviceConfiguration : VZDoubleObject
 @end
 
