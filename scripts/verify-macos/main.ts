@@ -72,9 +72,9 @@ const steps: Step[] = [
   [
     'the addon loads',
     async () => {
-      const { supported, entitled } = vzSupport(addon);
+      const { supported, entitled, rosetta } = vzSupport(addon);
       if (!supported) throw new Error('it says that machines are not supported');
-      return `${randomMac(addon)}, ${entitled ? 'entitled' : 'not entitled'}`;
+      return `${randomMac(addon)}, ${entitled ? 'entitled' : 'not entitled'}, Rosetta ${rosetta}`;
     },
   ],
   [
@@ -140,6 +140,23 @@ const steps: Step[] = [
       await made().unpauseContainer(id);
       const { exitCode } = await made().exec(id, ['true']);
       return `exit code ${exitCode}`;
+    },
+  ],
+  [
+    'an amd64 image runs with Rosetta',
+    async () => {
+      const { rosetta } = await queryVzHost(hostProgram());
+      if (architecture === 'amd64' || rosetta !== 'installed') return `not tried: Rosetta ${rosetta}`;
+      await using image = await serveBusybox({ architectures: ['amd64'], images: { plain: {} } });
+      const foreign = { service: 'verify-amd64', replica: 0 };
+      const spec = { image: image.images.plain, platform: 'linux/amd64', command: { args: ['sleep', '600'] } };
+      try {
+        await made().createContainer(foreign, spec);
+        await made().startContainer(foreign);
+        return (await made().exec(foreign, ['uname', '-sm'])).stdoutText.trim();
+      } finally {
+        await made().removeContainer(foreign, { force: true });
+      }
     },
   ],
   [
