@@ -248,6 +248,21 @@ void control_after_poll(struct control *control, const struct pollfd slots[CONTR
   if (slots[MAX_CLIENTS].revents != 0 && control->listener >= 0) accept_clients(control);
 }
 
+void control_tell(struct control *control, int number, const char *line, size_t length) {
+  struct control_client *client = &control->clients[number];
+  if (client->descriptor < 0 || client->ended) return;
+  ssize_t wrote;
+  do {
+    wrote = client->output == NULL ? write(client->descriptor, line, length) : -1;
+  } while (wrote < 0 && client->output == NULL && errno == EINTR);
+  if (wrote == (ssize_t)length) return;
+  free(client->output);
+  client->output = NULL;
+  client->ended = true;
+  /* It is closed when its descriptor says so. */
+  shutdown(client->descriptor, SHUT_RDWR);
+}
+
 void control_close_listener(struct control *control) {
   if (control->listener < 0) return;
   unlink(control->path);

@@ -46,6 +46,8 @@ bool control_open(struct control *control, const char *path, struct control_hand
 /* Says what to wait for; fills CONTROL_POLL_SLOTS entries. */
 void control_before_poll(struct control *control, struct pollfd slots[CONTROL_POLL_SLOTS]);
 void control_after_poll(struct control *control, const struct pollfd slots[CONTROL_POLL_SLOTS]);
+/* A line that no request asked for. A client that has not read what came before, so that there is no room, is ended. */
+void control_tell(struct control *control, int client, const char *line, size_t length);
 /* No new clients; the socket's path is free afterwards. */
 void control_close_listener(struct control *control);
 /* A last line for every client that still reads, and the end. */

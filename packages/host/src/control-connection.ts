@@ -15,6 +15,8 @@ export class ControlConnection {
   readonly #socket: Socket;
   readonly #waiting: Waiting[] = [];
   #input = '';
+  /** Takes what the host tells beside its answers, but for its end. */
+  onEvent: (event: Record<string, unknown>) => void = () => {};
   /** Settles when the connection has ended, with how the host ended if it said so. */
   readonly closed: Promise<HostExit | undefined>;
 
@@ -94,6 +96,7 @@ export class ControlConnection {
     }
     if (message['event'] === 'exited') return isHostExit(message['exit']) ? message['exit'] : undefined;
     if (message['event'] === undefined) this.#waiting.shift()?.resolve(message);
+    else this.onEvent(message);
     return undefined;
   }
 

@@ -39,6 +39,7 @@ export class HostProcess {
   /** The connection, as soon as there is one; `undefined` once there will never be one again. */
   #connection: PromiseWithResolvers<ControlConnection | undefined> = Promise.withResolvers();
   #closed = false;
+  #subscription: { request: { op: string }; onMessage: (message: Record<string, unknown>) => void } | undefined;
 
   constructor(parts: HostProcessParts) {
     this.pid = parts.host.pid;
@@ -67,6 +68,15 @@ export class HostProcess {
    */
   async request(request: { op: string; [key: string]: unknown }): Promise<Record<string, unknown>> {
     return await this.#request(request);
+  }
+
+  /**
+   * Asks for what only some host programs tell of by themselves, once more on each connection that takes a lost one's
+   * place. Takes the answers and what is told, in order; a host that refuses tells nothing.
+   */
+  subscribe(request: { op: string }, onMessage: (message: Record<string, unknown>) => void): void {
+    this.#subscription = { request, onMessage };
+    void this.#connection.promise.then((connection) => connection && this.#renew(connection));
   }
 
   /** Sends a signal, by number, to main alone. */
@@ -145,9 +155,18 @@ export class HostProcess {
     }
   }
 
+  #renew(connection: ControlConnection): void {
+    const subscription = this.#subscription;
+    if (subscription === undefined) return;
+    const { request, onMessage } = subscription;
+    connection.onEvent = onMessage;
+    connection.request(request).then(onMessage, () => undefined);
+  }
+
   /** Uses a connection until its end, which may tell how the host ended. */
   async #follow(connection: ControlConnection): Promise<HostExit | undefined> {
     this.#connection.resolve(connection);
+    this.#renew(connection);
     const exit = await connection.closed;
     this.#connection = Promise.withResolvers();
     return exit;

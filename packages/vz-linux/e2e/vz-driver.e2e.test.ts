@@ -73,6 +73,12 @@ describe('VzDriver, over the double of the framework', () => {
     await expect(found.connect(CONTROL)).rejects.toMatchObject({ code: 'CONFLICT' });
     await found.resume();
     (await found.connect(CONTROL)).destroy();
+    // Each hears what the other does.
+    await expect.poll(() => booted.state).toBe('running');
+    await found.pause();
+    await expect.poll(() => booted.state).toBe('paused');
+    await booted.resume();
+    await expect.poll(() => found.state).toBe('running');
     await booted.setMemoryTarget?.(128 * 1024 ** 2);
     expect(await booted.statistics?.()).toMatchObject({ processes: 1 });
 

@@ -31,6 +31,8 @@ export class VzVm implements Vm {
     });
     // Nobody has to wait for it.
     this.exited.catch(() => undefined);
+    // Other processes pause and resume the same machine.
+    host.subscribe({ op: 'watch' }, ({ machine }) => this.#hear(machine));
   }
 
   get state(): VmState {
@@ -102,11 +104,16 @@ export class VzVm implements Vm {
     }
   }
 
-  /** Other processes pause and resume the same machine. */
+  /** What is on its way may not have been heard yet. */
   async #askState(): Promise<VmState> {
     const { machine } = await this.#host.status().catch(() => ({ machine: undefined }));
-    if (this.#state !== 'stopped' && machine !== undefined) this.#state = machine === 'paused' ? 'paused' : 'running';
+    this.#hear(machine);
     return this.#state;
+  }
+
+  #hear(machine: unknown): void {
+    if (this.#state === 'stopped' || machine === undefined) return;
+    this.#state = machine === 'paused' ? 'paused' : 'running';
   }
 
   async #refuseIfPaused(what: string): Promise<void> {

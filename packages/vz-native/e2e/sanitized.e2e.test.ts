@@ -155,4 +155,29 @@ describe('core, addon, host program and double, under the address and undefined-
     expect(await host.end()).toBe(0);
     await expect(stat(path('c.sock'))).rejects.toThrow('ENOENT');
   }, 60_000);
+
+  it('tells who watches of each state, and leaves who does not read', async () => {
+    const host = await start(configuration());
+    const [watcher, deaf, actor] = [connect(path('c.sock')), connect(path('c.sock')), connect(path('c.sock'))];
+    deaf.pause();
+    for (const socket of [watcher, deaf]) socket.write('{"op":"watch"}\n');
+    const heard: string[] = [];
+    watcher.on('data', (data) => heard.push(String(data)));
+    const ended = once(
+      deaf.on('error', () => {}),
+      'close',
+    );
+    await expect.poll(() => heard.join('')).toBe('{"ok":true,"machine":"running"}\n');
+    for (let round = 0; round < 2000; round += 1) {
+      actor.write(`{"op":"${round % 2 === 0 ? 'pause' : 'resume'}"}\n`);
+      expect(String((await once(actor, 'data'))[0])).toBe('{"ok":true}\n');
+    }
+    await expect.poll(() => heard.join('').match(/"machine":"paused"/g)?.length).toBe(1000);
+    await expect.poll(() => heard.join('').endsWith('{"event":"state","machine":"running"}\n')).toBe(true);
+    // It has as much as its socket took, and then the end.
+    deaf.resume();
+    await ended;
+    for (const socket of [watcher, actor]) socket.destroy();
+    expect(await host.end()).toBe(0);
+  }, 120_000);
 });

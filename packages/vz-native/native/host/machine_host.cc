@@ -128,7 +128,13 @@ void MachineHost::step(int64_t until) {
 void MachineHost::startMachine() {
   configuration_.machine.console = console_->writer();
   vz::MachineEvents events{
-      .state = [this](vz::State state) { mailbox_.post([this, state] { state_ = state; }); },
+      .state =
+          [this](vz::State state) {
+            mailbox_.post([this, state] {
+              state_ = state;
+              tellState();
+            });
+          },
       .ended = [this](vz::Outcome how) { mailbox_.post([this, how] { machineEnded(how); }); },
       .called =
           [this](uint32_t port, int descriptor) {
@@ -194,6 +200,17 @@ void MachineHost::report(bool ready) {
     text_add(&line, "}\n");
   }
   if (lifeline_ >= 0 && write(lifeline_, line.bytes, line.length) < 0) return;
+}
+
+void MachineHost::tellState() {
+  static char bytes[MAX_ARGUMENT_BYTES];
+  text line{bytes, 0, sizeof bytes, false};
+  text_add(&line, "{\"event\":\"state\",\"machine\":");
+  text_add_json(&line, vz::nameOf(state_));
+  text_add(&line, "}\n");
+  for (int client = 0; client < MAX_CLIENTS; client++) {
+    if (watches_[client]) control_tell(&control_, client, line.bytes, line.length);
+  }
 }
 
 void MachineHost::addExit(text *out) const {
@@ -288,6 +305,7 @@ int MachineHost::run() {
       },
       [](void *context, int client) {
         auto *host = static_cast<MachineHost *>(context);
+        host->watches_[client] = false;
         if (host->owner_ == Owner::client && host->ownerClient_ == client) host->ownerGone();
       },
   };

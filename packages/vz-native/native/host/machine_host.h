@@ -43,6 +43,7 @@ class MachineHost {
 
   void answer(int client, const json_value *request, text *out);
   vz::Outcome wait(const std::function<void(vz::Done)> &operation);
+  void tellState();
   void addStatus(text *out) const;
   void addExit(text *out) const;
   bool writeStatus(std::string &why) const;
@@ -57,6 +58,7 @@ class MachineHost {
   Phase phase_ = Phase::starting;
   Owner owner_ = Owner::launcher;
   int ownerClient_ = -1;
+  bool watches_[MAX_CLIENTS] = {}; /* clients that hear of each state of the machine */
   End end_{};
   vz::State state_ = vz::State::stopped;
   bool machineGone_ = false;

@@ -43,6 +43,7 @@ struct Operation {
 constexpr Operation OPERATIONS[] = {
     {"status", nullptr}, {"stop", "graceMs"},   {"own", "onOwnerExit"}, {"pause", nullptr}, {"resume", nullptr},
     {"requestStop", nullptr}, {"balloon", "bytes"}, {"save", "path"}, {"listen", "port"},  {"stopListening", "port"},
+    {"watch", nullptr},
 };
 
 }  // namespace
@@ -55,7 +56,7 @@ void MachineHost::answer(int client, const json_value *request, text *out) {
     if (name == candidate.name) operation = &candidate;
   }
   if (operation == nullptr) {
-    return refuse(out, "op: must be status, stop, own, pause, resume, requestStop, balloon, save, listen or stopListening");
+    return refuse(out, "op: must be status, watch, stop, own, pause, resume, requestStop, balloon, save, listen or stopListening");
   }
   if (!onlyKey(request, operation->key)) return refuse(out, "the request has an unknown key");
   const json_value *value = operation->key == nullptr ? nullptr : member(request, operation->key);
@@ -63,6 +64,12 @@ void MachineHost::answer(int client, const json_value *request, text *out) {
   if (name == "status") {
     text_add(out, "{\"ok\":true,\"status\":");
     addStatus(out);
+    return text_add(out, "}");
+  }
+  if (name == "watch") {
+    watches_[client] = true;
+    text_add(out, "{\"ok\":true,\"machine\":");
+    text_add_json(out, vz::nameOf(state_));
     return text_add(out, "}");
   }
   if (name == "stop") {
