@@ -62,8 +62,14 @@ describe('machines in the Node process, over the double of the framework', () =>
     const consoleText = (): string => readFileSync(join(directory, 'console.log'), 'utf8');
     await expect.poll(consoleText, { timeout: 10_000 }).toMatch(/initcall/);
     await machine.setMemoryTarget(200 * MIB);
+    const saved = join(directory, 'saved');
+    await expect(machine.save(saved)).rejects.toMatchObject({ code: 'CONFLICT', cause: { domain: 'VZErrorDomain' } });
     await machine.pause();
     expect(machine.state).toBe('paused');
+    // QEMU cannot, with a vsock of this kind; the framework's errors for it come through.
+    await expect(machine.save(saved)).rejects.toThrow('The double over QEMU cannot save machines');
+    await expect(machineOf().restore(saved)).rejects.toMatchObject({ code: 'START_FAILED' });
+    expect(() => machine.save('relative')).toThrow('absolute');
     await expect(machine.pause()).rejects.toMatchObject({ code: 'CONFLICT', cause: { domain: 'VZErrorDomain' } });
     await machine.resume();
     await machine.stop();

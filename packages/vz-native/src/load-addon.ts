@@ -23,6 +23,8 @@ export interface NativeMachine {
   requestStop(): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  save(path: string): Promise<void>;
+  restore(path: string, listen: readonly number[]): Promise<void>;
   setMemoryTarget(bytes: number): Promise<void>;
   listen(port: number): Promise<void>;
   stopListening(port: number): Promise<void>;

@@ -86,14 +86,23 @@ export class VzMachine implements AsyncDisposable {
   }
 
   /** Ports in `listen` are listened on before the guest can call. @throws ZlayerError `START_FAILED`. */
-  async start(options: { listen?: readonly number[] } = {}): Promise<void> {
-    try {
-      await this.#native.start(options.listen ?? []);
-    } catch (error) {
-      const cause = error as FrameworkError;
-      throw new ZlayerError('START_FAILED', `the machine does not start: ${cause.message}`, { cause });
-    }
-    if (this.#state !== 'stopped' && this.#state !== 'error') running.add(this);
+  start(options: { listen?: readonly number[] } = {}): Promise<void> {
+    return this.#begin(this.#native.start(options.listen ?? []));
+  }
+
+  /**
+   * In place of `start`: goes on from a state that `save` has written for a machine of the same configuration. It is paused
+   * then. macOS 14.
+   *
+   * @throws ZlayerError `START_FAILED`.
+   */
+  restore(path: string, options: { listen?: readonly number[] } = {}): Promise<void> {
+    return this.#begin(this.#native.restore(path, options.listen ?? []));
+  }
+
+  /** Writes the state of a machine that is paused to a new file: its memory and its devices, not its disks. macOS 14. */
+  save(path: string): Promise<void> {
+    return this.#do('save', this.#native.save(path));
   }
 
   /** As if its power were cut. */
@@ -170,6 +179,13 @@ export class VzMachine implements AsyncDisposable {
       if (onCall === undefined) closeSync(descriptor);
       else onCall(value as number, socketOf(descriptor));
     }
+  }
+
+  async #begin(operation: Promise<void>): Promise<void> {
+    await operation.catch((cause: FrameworkError) => {
+      throw new ZlayerError('START_FAILED', `the machine does not start: ${cause.message}`, { cause });
+    });
+    if (this.#state !== 'stopped' && this.#state !== 'error') running.add(this);
   }
 
   #ends(end: VzMachineEnd): void {

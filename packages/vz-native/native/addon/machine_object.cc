@@ -37,6 +37,8 @@ Napi::Function MachineObject::define(Napi::Env env) {
                          InstanceMethod("requestStop", &MachineObject::requestStop),
                          InstanceMethod("pause", &MachineObject::pause),
                          InstanceMethod("resume", &MachineObject::resume),
+                         InstanceMethod("save", &MachineObject::save),
+                         InstanceMethod("restore", &MachineObject::restore),
                          InstanceMethod("setMemoryTarget", &MachineObject::setMemoryTarget),
                          InstanceMethod("listen", &MachineObject::listen),
                          InstanceMethod("stopListening", &MachineObject::stopListening),
@@ -179,12 +181,34 @@ Napi::Value MachineObject::validate(const Napi::CallbackInfo &info) {
   return promise(info.Env(), [](vz::Machine &machine, vz::Done done) { machine.validate(done); });
 }
 
-Napi::Value MachineObject::start(const Napi::CallbackInfo &info) {
-  if (!info[0].IsArray()) throw Napi::TypeError::New(info.Env(), "the ports to listen on are an array");
-  Napi::Array array = info[0].As<Napi::Array>();
+static std::vector<uint32_t> portsOf(const Napi::Value &value) {
+  if (!value.IsArray()) throw Napi::TypeError::New(value.Env(), "the ports to listen on are an array");
+  Napi::Array array = value.As<Napi::Array>();
   std::vector<uint32_t> ports;
   for (uint32_t index = 0; index < array.Length(); index++) ports.push_back(portOf(array.Get(index)));
+  return ports;
+}
+
+static std::string pathOf(const Napi::Value &value) {
+  std::string path = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (path[0] == '/' && path.find('\0') == std::string::npos) return path;
+  throw Napi::TypeError::New(value.Env(), "the path of a saved state is absolute");
+}
+
+Napi::Value MachineObject::start(const Napi::CallbackInfo &info) {
+  std::vector<uint32_t> ports = portsOf(info[0]);
   return promise(info.Env(), [&](vz::Machine &machine, vz::Done done) { machine.start(ports, done); });
+}
+
+Napi::Value MachineObject::save(const Napi::CallbackInfo &info) {
+  std::string path = pathOf(info[0]);
+  return promise(info.Env(), [&](vz::Machine &machine, vz::Done done) { machine.save(path, done); });
+}
+
+Napi::Value MachineObject::restore(const Napi::CallbackInfo &info) {
+  std::string path = pathOf(info[0]);
+  std::vector<uint32_t> ports = portsOf(info[1]);
+  return promise(info.Env(), [&](vz::Machine &machine, vz::Done done) { machine.restore(path, ports, done); });
 }
 
 Napi::Value MachineObject::stop(const Napi::CallbackInfo &info) {

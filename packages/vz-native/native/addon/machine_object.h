@@ -28,6 +28,8 @@ class MachineObject : public Napi::ObjectWrap<MachineObject> {
   Napi::Value requestStop(const Napi::CallbackInfo &info);
   Napi::Value pause(const Napi::CallbackInfo &info);
   Napi::Value resume(const Napi::CallbackInfo &info);
+  Napi::Value save(const Napi::CallbackInfo &info);
+  Napi::Value restore(const Napi::CallbackInfo &info);
   Napi::Value setMemoryTarget(const Napi::CallbackInfo &info);
   Napi::Value listen(const Napi::CallbackInfo &info);
   Napi::Value stopListening(const Napi::CallbackInfo &info);

@@ -45,6 +45,8 @@ class Machine {
   void resume(Done done);
   /* Writes a paused machine's state to a new file. macOS 14. */
   void save(std::string path, Done done);
+  /* In place of `start`: makes the machine from a saved state, paused. Its configuration has to be as it was. macOS 14. */
+  void restore(std::string path, std::vector<uint32_t> listen, Done done);
   /* How much memory the guest is to make do with. */
   void setMemoryTarget(uint64_t bytes, Done done);
   void listen(uint32_t port, Done done);

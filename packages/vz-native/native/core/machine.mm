@@ -200,6 +200,24 @@ void Machine::save(std::string path, Done done) {
   });
 }
 
+void Machine::restore(std::string path, std::vector<uint32_t> ports, Done done) {
+  onQueue(parts_->queue, [parts = parts_, path, ports, done] {
+    @autoreleasepool {
+      if (@available(macOS 14.0, *)) {
+        if (parts->machine == nil) {
+          if (Outcome refused = parts->make(ports)) return done(refused);
+        }
+        operate(parts, parts->machine, [parts] { parts->tell(); }, done, [&](Handler handler) {
+          NSURL *url = [NSURL fileURLWithPath:[NSString stringWithUTF8String:path.c_str()]];
+          [parts->machine restoreMachineStateFromURL:url completionHandler:handler];
+        });
+      } else {
+        done(Failure{"VZErrorDomain", VZErrorNotSupported, "restoring a machine needs macOS 14"});
+      }
+    }
+  });
+}
+
 void Machine::setMemoryTarget(uint64_t bytes, Done done) {
   onQueue(parts_->queue, [parts = parts_, bytes, done] {
     @autoreleasepool {
