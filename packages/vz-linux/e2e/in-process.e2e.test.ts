@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -111,6 +111,23 @@ describe('containers whose machines are in the Node process, over the double of 
     },
     60_000,
   );
+
+  it('leave nothing when the framework refuses one, in whose words it is told', async () => {
+    const driver = new VzDriver(IN_PROCESS);
+    const stateDirectory = join(directory, 'refused');
+    await mkdir(stateDirectory);
+    const launch = driver.launch({
+      ...{ stateDirectory, architecture: 'arm64', kernel: '/no/such/kernel', initramfs: '/no/such/initramfs' },
+      ...{ commandLine: 'quiet', cpus: 1, memoryBytes: 256 * 1024 ** 2, shares: [], disks: [] },
+      ...{ network: { type: 'none' }, consoleFile: join(stateDirectory, 'console.log'), onOwnerExit: 'stop' },
+    });
+    await expect(launch).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining('kernel file does not exist'),
+    });
+    expect(await readdir(stateDirectory)).toEqual(['console.log']);
+    await expect(driver.attach(stateDirectory)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
 
   it('say that this program is not entitled, and what to do', async () => {
     const { hosting, addon, architecture } = IN_PROCESS;

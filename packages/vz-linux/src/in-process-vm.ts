@@ -47,6 +47,7 @@ export class InProcessVm implements Vm {
       return vm;
     } catch (error) {
       await vm.#machine.close();
+      await vm.exited;
       throw error;
     }
   }

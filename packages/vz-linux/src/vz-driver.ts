@@ -42,10 +42,10 @@ export interface VzDriverOptions {
 /** Runs virtual machines with Apple's Virtualization.framework, held by a `vz-host` each, or by this process. */
 export class VzDriver implements VmDriver {
   readonly name = 'vz';
+  readonly keeps: boolean;
   readonly #hostProgram: string | undefined;
   readonly #architecture: Architecture;
   readonly #addon: string | undefined;
-  readonly keeps: boolean;
 
   constructor({ hostProgram, architecture, hosting, addon }: VzDriverOptions = {}) {
     this.#hostProgram = hostProgram;
