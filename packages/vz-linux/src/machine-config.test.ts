@@ -25,7 +25,7 @@ describe('machineConfig', () => {
       shares: [{ tag: 'data', path: '/data', readOnly: true }],
       disks: [{ path: '/disk', readOnly: false, serial: 'rootfs', cache: 'cached' }],
       ...{ rosetta: false, network: { mac: pinnedMac('/state') } },
-      ...{ consoleFile: '/console', consoleBytes: 1_048_576, vsockSocket: '/v.sock', listen: [1025] },
+      ...{ consoleFile: '/console', consoleBytes: 1_048_576, vsockSocket: '/v.sock', listen: [1025], savedState: null },
     });
     const plain = machineConfig({ ...CONFIG, shares: [], network: { type: 'none' } }, '/v', []);
     expect(plain).toMatchObject({ commandLine: 'quiet', network: null });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { VmConfig, VmDisk, VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
-import type { VzMachineConfig } from '@zlayer/vz-native';
+import type { VzLinuxMachineConfig } from '@zlayer/vz-native';
 
 /** How much of a guest's console is kept unless somebody says so. */
 export const CONSOLE_BYTES = 1024 * 1024;
@@ -16,7 +16,7 @@ const REMEMBERED_FILES = 10_000;
 /** What `vz-host` is told of a machine. @throws ZlayerError as `frameworkConfig` does. */
 export function machineConfig(config: VmConfig, vsockSocket: string, listen: readonly number[]): object {
   const { consoleFile, consoleBytes = CONSOLE_BYTES } = config;
-  return { ...frameworkConfig(config), consoleFile, consoleBytes, vsockSocket, listen };
+  return { ...frameworkConfig(config), consoleFile, consoleBytes, vsockSocket, listen, savedState: null };
 }
 
 /**
@@ -24,7 +24,7 @@ export function machineConfig(config: VmConfig, vsockSocket: string, listen: rea
  *
  * @throws ZlayerError `INVALID_SPEC` for what the framework cannot do or would do otherwise than asked.
  */
-export function frameworkConfig(config: VmConfig): VzMachineConfig {
+export function frameworkConfig(config: VmConfig): VzLinuxMachineConfig {
   const { kernel, initramfs, commandLine, cpus, memoryBytes, shares, disks, network } = config;
   refuseIf(/[\0\n]/.test(commandLine), "its kernel's command line has more than one line");
   refuseIf(memoryBytes % MEBIBYTE !== 0, `${memoryBytes} bytes of memory are not whole MiB`);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { resolveGuest } from '@zlayer/vzagent';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isMac, randomMac, VzMachine, type VzMachineConfig, vzSupport } from '../src/index.ts';
+import { isMac, randomMac, type VzLinuxMachineConfig, VzMachine, vzSupport } from '../src/index.ts';
 
 const MACHINES = 100;
 const run = promisify(execFile);
@@ -18,7 +18,7 @@ process.env['VZ_DOUBLE_ENTITLEMENTS'] = 'com.apple.security.virtualization';
 describe('machines in the Node process, over the double of the framework', () => {
   let directory: string;
   let console_: number;
-  let config: VzMachineConfig;
+  let config: VzLinuxMachineConfig;
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'vz-addon-'));
@@ -34,7 +34,7 @@ describe('machines in the Node process, over the double of the framework', () =>
     await rm(directory, { recursive: true, force: true });
   });
 
-  const machineOf = (changes: Partial<VzMachineConfig> = {}): VzMachine =>
+  const machineOf = (changes: Partial<VzLinuxMachineConfig> = {}): VzMachine =>
     new VzMachine({ ...config, ...changes }, { addon, console: console_ });
 
   it('says what system and process can do, and makes addresses that machines can have', () => {

@@ -46,6 +46,21 @@ describe('core, addon, host program and double, under the address and undefined-
     expect(stderr).toContain(`${MACHINES} machines, 0 objects, 0 descriptors more`);
   }, 300_000);
 
+  it('leaves nothing of installations of macOS, ended or given up', async () => {
+    const { stdout, stderr } = await run(
+      process.execPath,
+      [join(import.meta.dirname, 'installations.ts'), join(programs, 'vz-native.node'), directory],
+      { env: { ...env, LD_PRELOAD: await addressSanitizer(), VZ_DOUBLE_COUNT_AT_EXIT: '1' } },
+    );
+    expect(stdout.trim().split('\n')).toEqual([
+      'installed',
+      'changed my mind',
+      'macOS is not installed: The restore image is invalid.',
+      'macOS is not installed: The installation was cancelled.',
+    ]);
+    expect(stderr).toBe('0 objects of the framework\n');
+  }, 120_000);
+
   it('leaves nothing of machines of the addon, closed or collected', async () => {
     const many = join(import.meta.dirname, 'many-machines.ts');
     const { stdout, stderr } = await run(
@@ -62,7 +77,7 @@ describe('core, addon, host program and double, under the address and undefined-
     ...{ onOwnerExit: 'stop', stopGraceMs: 0, startTimeoutMs: 30_000 },
     machine: {
       ...{ kernel, initramfs: kernel, commandLine: 'quiet', cpus: 1, memoryBytes: 128 * 1024 ** 2 },
-      ...{ shares: [], disks: [], network: null, rosetta: false, listen: [1025] },
+      ...{ shares: [], disks: [], network: null, rosetta: false, listen: [1025], savedState: null },
       ...{ consoleFile: path('console.log'), consoleBytes: 4096, vsockSocket: path('v.sock') },
     },
   });
@@ -106,6 +121,17 @@ describe('core, addon, host program and double, under the address and undefined-
         'machine.vsockSocket: longer',
       ],
     ];
+    const display = { width: 1, height: 1, pixelsPerInch: 1 };
+    const macos = { hardwareModel: '', machineIdentifier: '', auxiliaryStorage: '/a', display, restoreImage: null };
+    const { kernel: _, initramfs: _1, commandLine: _2, rosetta: _3, ...parts } = machine as Record<string, unknown>;
+    const guests: [object, string][] = [
+      [{ ...machine, macos }, 'machine.kernel: unknown key'],
+      [{ ...parts, macos: { ...macos, display: { ...display, width: 0 } } }, 'machine.macos.display.width: must be'],
+      [{ ...parts, macos: { ...macos, restoreImage: '/i' }, savedState: '/s' }, 'machine.savedState: a machine that'],
+      [{ ...parts, macos }, 'the hardware model is not in the form'],
+      [{ ...machine, savedState: '/nowhere' }, 'cannot restore machines'],
+    ];
+    wrong.push(...guests.map(([of, why]): [unknown, string] => [{ ...configuration(), machine: of }, why]));
     for (const [config, message] of wrong) {
       const host = await start(config);
       expect(JSON.parse(host.line)).toEqual({ ready: false, error: expect.stringContaining(message) });

@@ -79,9 +79,15 @@
         {
           'target_name': 'core',
           'type': 'static_library',
-          'variables': {'objective_c': 1},
+          # What Apple silicon alone has, and what stands for it on an Intel Mac.
+          'variables': {
+            'objective_c': 1,
+            'apple_silicon': [
+              'core/mac_data.mm', 'core/mac_guest.mm', 'core/mac_installation.mm', 'core/mac_platform.mm', 'core/rosetta.mm',
+            ],
+            'intel': ['core/mac_guest_of_intel.mm', 'core/rosetta_of_intel.mm'],
+          },
           'sources': ['<!@(node -p "require(\'fs\').globSync(\'core/*.mm\').sort().join(\' \')")'],
-          'sources!': ['core/rosetta_of_intel.mm'],
           'link_settings': {
             'conditions': [
               ['OS=="mac"', {
@@ -94,8 +100,9 @@
           },
           'conditions': [
             ['OS=="mac" and target_arch!="arm64"', {
-              'sources!': ['core/rosetta.mm'],
-              'sources': ['core/rosetta_of_intel.mm'],
+              'sources!': ['<@(apple_silicon)'],
+            }, {
+              'sources!': ['<@(intel)'],
             }],
             ['OS!="mac"', {
               'dependencies': ['unix_stream'],

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { ZlayerError } from '@zlayer/runtime-core';
+import type { NativeRestoreImage } from './mac-restore-image.ts';
 import type { VzSupport } from './query-vz-host.ts';
 import type { VzConsoleFile } from './vz-machine.ts';
 import type { VzMachineConfig } from './vz-machine-config.ts';
@@ -25,6 +26,8 @@ export interface NativeMachine {
   resume(): Promise<void>;
   save(path: string): Promise<void>;
   restore(path: string, listen: readonly number[]): Promise<void>;
+  install(restoreImage: string, onProgress: (fraction: number) => void): Promise<void>;
+  cancelInstallation(): void;
   setMemoryTarget(bytes: number): Promise<void>;
   listen(port: number): Promise<void>;
   stopListening(port: number): Promise<void>;
@@ -37,6 +40,11 @@ export interface Addon {
   randomMac(): string;
   isMac(text: string): boolean;
   installRosetta(): Promise<void>;
+  newMachineIdentifier(): string;
+  checkHardwareModel(base64: string): 'supported' | 'unsupported' | 'invalid';
+  createAuxiliaryStorage(path: string, hardwareModel: string): void;
+  loadRestoreImage(path: string): Promise<NativeRestoreImage>;
+  findLatestRestoreImage(): Promise<NativeRestoreImage>;
   closeAll(): void;
   Machine: new (config: VzMachineConfig, console: number | VzConsoleFile, onEvent: EventHandler) => NativeMachine;
 }

@@ -105,6 +105,33 @@ export class VzMachine implements AsyncDisposable {
     return this.#do('save', this.#native.save(path));
   }
 
+  /**
+   * In place of `start`: installs macOS on the first disk of a machine whose guest runs it, from an `.ipsw` file, within half an
+   * hour or so. The machine has ended then.
+   *
+   * @throws ZlayerError `START_FAILED` with the framework's words; the reason of the signal if that aborts it. The disk's content
+   *   is of no use then.
+   */
+  async install(
+    restoreImage: string,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (fraction: number) => void } = {},
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    const cancel = (): void => this.#native.cancelInstallation();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      await this.#native.install(restoreImage, (fraction) => onProgress?.(fraction));
+    } catch (cause) {
+      signal?.throwIfAborted();
+      const { message } = cause as FrameworkError;
+      throw new ZlayerError('START_FAILED', `macOS is not installed: ${message}`, { subject: restoreImage, cause });
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      // It may run on, and is of no use before it is started as one that has macOS.
+      await this.#native.stop().catch(() => undefined);
+    }
+  }
+
   /** As if its power were cut. */
   async stop(): Promise<void> {
     await this.#do('stop', this.#native.stop());

@@ -47,8 +47,8 @@ static vz::Outcome answer(const std::function<void(vz::Done)> &operation) {
 
 static void runOne(const char *kernel, int console, int round) {
   vz::MachineConfiguration configuration{
-      .kernel = kernel, .initramfs = kernel, .commandLine = "quiet", .cpus = 1, .memoryBytes = 128 << 20, .shares = {},
-      .disks = {}, .network = vz::Network{}, .console = console};
+      .guest = vz::LinuxGuest{.kernel = kernel, .initramfs = kernel, .commandLine = "quiet", .rosetta = false},
+      .cpus = 1, .memoryBytes = 128 << 20, .shares = {}, .disks = {}, .network = vz::Network{}, .console = console};
   vz::Machine machine(configuration, {.state = nullptr, .ended = nullptr, .called = nullptr});
   vz::Outcome early = answer([&](vz::Done done) { machine.pause(done); });
   check(early.has_value(), "a machine that was not made can be paused");

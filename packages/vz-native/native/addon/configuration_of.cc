@@ -3,6 +3,7 @@
 #include <cmath>
 
 static const double MAX_SAFE_INTEGER = 9007199254740991.0;
+enum { MAX_PIXELS = 32768 };
 
 static Napi::Value at(const Napi::Object &object, const char *key) { return object.Get(key); }
 
@@ -78,17 +79,48 @@ static vz::Disk disk(const Napi::Object &object) {
   return {path(object, "path"), flag(object, "readOnly"), text(object, "serial"), cache(object)};
 }
 
-vz::MachineConfiguration configurationOf(const Napi::Object &object) {
+static int64_t pixels(const Napi::Object &object, const char *key) {
+  uint64_t number = positive(object, key);
+  if (number > MAX_PIXELS) throw wrong(object, key, "at most 32768");
+  return static_cast<int64_t>(number);
+}
+
+static vz::LinuxGuest linuxGuest(const Napi::Object &object) {
   return {
       .kernel = path(object, "kernel"),
       .initramfs = path(object, "initramfs"),
       .commandLine = text(object, "commandLine"),
+      .rosetta = !at(object, "rosetta").IsUndefined() && flag(object, "rosetta"),
+  };
+}
+
+static vz::MacGuest macGuest(const Napi::Object &object) {
+  Napi::Value value = at(object, "display");
+  if (!value.IsObject()) throw wrong(object, "display", "an object");
+  Napi::Object display = value.As<Napi::Object>();
+  return {
+      .hardwareModel = text(object, "hardwareModel"),
+      .machineIdentifier = text(object, "machineIdentifier"),
+      .auxiliaryStorage = path(object, "auxiliaryStorage"),
+      .display = {pixels(display, "width"), pixels(display, "height"), pixels(display, "pixelsPerInch")},
+  };
+}
+
+static std::variant<vz::LinuxGuest, vz::MacGuest> guest(const Napi::Object &object) {
+  Napi::Value mac = at(object, "macos");
+  if (mac.IsUndefined()) return linuxGuest(object);
+  if (!mac.IsObject()) throw wrong(object, "macos", "an object");
+  return macGuest(mac.As<Napi::Object>());
+}
+
+vz::MachineConfiguration configurationOf(const Napi::Object &object) {
+  return {
+      .guest = guest(object),
       .cpus = positive(object, "cpus"),
       .memoryBytes = positive(object, "memoryBytes"),
       .shares = items<vz::Share>(object, "shares", share),
       .disks = items<vz::Disk>(object, "disks", disk),
       .network = network(object),
-      .rosetta = !at(object, "rosetta").IsUndefined() && flag(object, "rosetta"),
       .console = -1,
   };
 }

@@ -39,6 +39,8 @@ Napi::Function MachineObject::define(Napi::Env env) {
                          InstanceMethod("resume", &MachineObject::resume),
                          InstanceMethod("save", &MachineObject::save),
                          InstanceMethod("restore", &MachineObject::restore),
+                         InstanceMethod("install", &MachineObject::install),
+                         InstanceMethod("cancelInstallation", &MachineObject::cancelInstallation),
                          InstanceMethod("setMemoryTarget", &MachineObject::setMemoryTarget),
                          InstanceMethod("listen", &MachineObject::listen),
                          InstanceMethod("stopListening", &MachineObject::stopListening),
@@ -192,7 +194,7 @@ static std::vector<uint32_t> portsOf(const Napi::Value &value) {
 static std::string pathOf(const Napi::Value &value) {
   std::string path = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   if (path[0] == '/' && path.find('\0') == std::string::npos) return path;
-  throw Napi::TypeError::New(value.Env(), "the path of a saved state is absolute");
+  throw Napi::TypeError::New(value.Env(), "the path is not absolute");
 }
 
 Napi::Value MachineObject::start(const Napi::CallbackInfo &info) {
@@ -209,6 +211,39 @@ Napi::Value MachineObject::restore(const Napi::CallbackInfo &info) {
   std::string path = pathOf(info[0]);
   std::vector<uint32_t> ports = portsOf(info[1]);
   return promise(info.Env(), [&](vz::Machine &machine, vz::Done done) { machine.restore(path, ports, done); });
+}
+
+Napi::Value MachineObject::install(const Napi::CallbackInfo &info) {
+  std::string path = pathOf(info[0]);
+  if (!info[1].IsFunction()) throw Napi::TypeError::New(info.Env(), "an installation tells its progress to a function");
+  auto told = std::make_shared<Napi::FunctionReference>(Napi::Persistent(info[1].As<Napi::Function>()));
+  std::weak_ptr<Napi::FunctionReference> tell = told;
+  auto progress = [thread = thread_, tell](double fraction) {
+    thread->post([tell, fraction](Napi::Env now) {
+      if (auto function = tell.lock()) function->Call({Napi::Number::New(now, fraction)});
+    });
+  };
+  auto deferred = Napi::Promise::Deferred::New(info.Env());
+  Napi::Value result = deferred.Promise();
+  if (!machine_) {
+    deferred.Reject(errorOf(info.Env(), closed()));
+    return result;
+  }
+  hold();
+  progress_ = told;
+  machine_->install(path, progress, [this, thread = thread_, deferred](vz::Outcome how) {
+    thread->post([this, deferred, how](Napi::Env now) {
+      progress_.reset();
+      unhold();
+      how ? deferred.Reject(errorOf(now, *how)) : deferred.Resolve(now.Undefined());
+    });
+  });
+  return result;
+}
+
+Napi::Value MachineObject::cancelInstallation(const Napi::CallbackInfo &info) {
+  if (machine_) machine_->cancelInstallation();
+  return info.Env().Undefined();
 }
 
 Napi::Value MachineObject::stop(const Napi::CallbackInfo &info) {

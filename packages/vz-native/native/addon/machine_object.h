@@ -29,6 +29,8 @@ class MachineObject : public Napi::ObjectWrap<MachineObject> {
   Napi::Value pause(const Napi::CallbackInfo &info);
   Napi::Value resume(const Napi::CallbackInfo &info);
   Napi::Value save(const Napi::CallbackInfo &info);
+  Napi::Value install(const Napi::CallbackInfo &info);
+  Napi::Value cancelInstallation(const Napi::CallbackInfo &info);
   Napi::Value restore(const Napi::CallbackInfo &info);
   Napi::Value setMemoryTarget(const Napi::CallbackInfo &info);
   Napi::Value listen(const Napi::CallbackInfo &info);
@@ -49,4 +51,5 @@ class MachineObject : public Napi::ObjectWrap<MachineObject> {
   std::shared_ptr<ConsoleThread> consoleThread_;
   std::shared_ptr<JsThread> thread_;
   std::shared_ptr<Napi::FunctionReference> event_;
+  std::shared_ptr<Napi::FunctionReference> progress_; /* of an installation under way */
 };

@@ -1,23 +1,17 @@
 #include "framework_configuration.h"
 
+#include "mac_platform.h"
 #include "ns_failure.h"
-#include "rosetta_share.h"
+#include "ns_text.h"
+#include "share_devices.h"
 
 namespace vz {
 
-static NSString *string(const std::string &text) {
-  NSString *made = [NSString stringWithUTF8String:text.c_str()];
-  if (made == nil) [NSException raise:NSInvalidArgumentException format:@"a text is not UTF-8"];
-  return made;
-}
-
-static NSURL *file(const std::string &path) { return [NSURL fileURLWithPath:string(path) isDirectory:NO]; }
-
-static VZBootLoader *bootLoader(const MachineConfiguration &machine) {
-  VZLinuxBootLoader *loader = [[[VZLinuxBootLoader alloc] initWithKernelURL:file(machine.kernel)] autorelease];
-  [loader setInitialRamdiskURL:file(machine.initramfs)];
+static VZBootLoader *bootLoader(const LinuxGuest &guest) {
+  VZLinuxBootLoader *loader = [[[VZLinuxBootLoader alloc] initWithKernelURL:file(guest.kernel)] autorelease];
+  [loader setInitialRamdiskURL:file(guest.initramfs)];
   /* The one console that the machine has. */
-  [loader setCommandLine:string("console=hvc0 " + machine.commandLine)];
+  [loader setCommandLine:string("console=hvc0 " + guest.commandLine)];
   return loader;
 }
 
@@ -28,16 +22,6 @@ static VZSerialPortConfiguration *console(int descriptor) {
   [port setAttachment:[[[VZFileHandleSerialPortAttachment alloc] initWithFileHandleForReading:nil
                                                                          fileHandleForWriting:handle] autorelease]];
   return port;
-}
-
-static VZDirectorySharingDeviceConfiguration *shareDevice(const Share &share, NSError **error) {
-  if (![VZVirtioFileSystemDeviceConfiguration validateTag:string(share.tag) error:error]) return nil;
-  NSURL *url = [NSURL fileURLWithPath:string(share.path) isDirectory:YES];
-  VZSharedDirectory *directory = [[[VZSharedDirectory alloc] initWithURL:url readOnly:share.readOnly] autorelease];
-  VZVirtioFileSystemDeviceConfiguration *device =
-      [[[VZVirtioFileSystemDeviceConfiguration alloc] initWithTag:string(share.tag)] autorelease];
-  [device setShare:[[[VZSingleDirectoryShare alloc] initWithDirectory:directory] autorelease]];
-  return device;
 }
 
 static VZStorageDeviceConfiguration *diskDevice(const Disk &disk, NSError **error) {
@@ -73,18 +57,16 @@ static VZNetworkDeviceConfiguration *networkDevice(const Network &network) {
   return device;
 }
 
-/* What the error says of a file does not name it. */
-static Failure about(const std::string &subject, NSError *error) {
-  Failure failure = failureOf(error);
-  failure.message = subject + ": " + failure.message;
-  return failure;
-}
-
 static VZVirtualMachineConfiguration *make(const MachineConfiguration &machine, Outcome &outcome) {
   VZVirtualMachineConfiguration *configuration = [[[VZVirtualMachineConfiguration alloc] init] autorelease];
   NSError *error = nil;
-  [configuration setBootLoader:bootLoader(machine)];
-  [configuration setPlatform:[[[VZGenericPlatformConfiguration alloc] init] autorelease]];
+  if (const auto *mac = std::get_if<MacGuest>(&machine.guest)) {
+    outcome = setMacGuest(configuration, *mac);
+    if (outcome) return nil;
+  } else {
+    [configuration setBootLoader:bootLoader(std::get<LinuxGuest>(machine.guest))];
+    [configuration setPlatform:[[[VZGenericPlatformConfiguration alloc] init] autorelease]];
+  }
   [configuration setCPUCount:machine.cpus];
   [configuration setMemorySize:machine.memoryBytes];
   [configuration setSerialPorts:@[ console(machine.console) ]];
@@ -93,33 +75,14 @@ static VZVirtualMachineConfiguration *make(const MachineConfiguration &machine, 
   [configuration
       setMemoryBalloonDevices:@[ [[[VZVirtioTraditionalMemoryBalloonDeviceConfiguration alloc] init] autorelease] ]];
   [configuration setSocketDevices:@[ [[[VZVirtioSocketDeviceConfiguration alloc] init] autorelease] ]];
-  NSMutableArray *shares = [NSMutableArray array];
-  for (const Share &share : machine.shares) {
-    VZDirectorySharingDeviceConfiguration *device = shareDevice(share, &error);
-    if (device == nil) {
-      outcome = about("share " + share.tag, error);
-      return nil;
-    }
-    [shares addObject:device];
-  }
-  if (machine.rosetta) {
-    VZDirectoryShare *share = rosettaShare(&error);
-    if (share == nil) {
-      outcome = about("Rosetta", error);
-      return nil;
-    }
-    /* By this name guests look for it. */
-    VZVirtioFileSystemDeviceConfiguration *device =
-        [[[VZVirtioFileSystemDeviceConfiguration alloc] initWithTag:@"rosetta"] autorelease];
-    [device setShare:share];
-    [shares addObject:device];
-  }
+  NSArray *shares = shareDevices(machine, outcome);
+  if (shares == nil) return nil;
   [configuration setDirectorySharingDevices:shares];
   NSMutableArray *disks = [NSMutableArray array];
   for (const Disk &disk : machine.disks) {
     VZStorageDeviceConfiguration *device = diskDevice(disk, &error);
     if (device == nil) {
-      outcome = about("disk " + disk.serial + " (" + disk.path + ")", error);
+      outcome = failureAbout("disk " + disk.serial + " (" + disk.path + ")", error);
       return nil;
     }
     [disks addObject:device];

@@ -47,6 +47,13 @@ class Machine {
   void save(std::string path, Done done);
   /* In place of `start`: makes the machine from a saved state, paused. Its configuration has to be as it was. macOS 14. */
   void restore(std::string path, std::vector<uint32_t> listen, Done done);
+  /*
+   * In place of `start`: makes the machine, whose guest runs macOS, and installs macOS on its first disk. `progress` is told a
+   * fraction from 0 to 1, at first when it has begun; nothing more of it comes after `done`. The machine may run then.
+   */
+  void install(std::string restoreImage, std::function<void(double)> progress, Done done);
+  /* An installation under way ends soon, with a failure. */
+  void cancelInstallation();
   /* How much memory the guest is to make do with. */
   void setMemoryTarget(uint64_t bytes, Done done);
   void listen(uint32_t port, Done done);

@@ -8,8 +8,10 @@
 #import <Virtualization/Virtualization.h>
 
 #include "framework_configuration.h"
+#include "mac_installation.h"
 #include "machine_delegate.h"
 #include "ns_failure.h"
+#include "ns_text.h"
 #include "on_queue.h"
 
 namespace vz {
@@ -30,6 +32,7 @@ struct Machine::Parts {
   VZVirtualMachine *machine = nil;
   ZLMachineDelegate *delegate = nil;
   ZLListenerDelegate *listenerDelegate = nil;
+  NSObject *installation = nil;
 
   VZVirtioSocketDevice *socket() const {
     return static_cast<VZVirtioSocketDevice *>([[machine socketDevices] firstObject]);
@@ -72,6 +75,8 @@ Outcome Machine::Parts::listen(uint32_t port) {
 
 /* Delegates go first, so that nothing is told any more; then the machine, whose devices go with it. */
 void Machine::Parts::dismantle() {
+  /* It lets go of itself when it has ended. */
+  if (installation != nil) vz::cancelInstallation(installation);
   [machine setDelegate:nil];
   [machine release];
   machine = nil;
@@ -190,8 +195,7 @@ void Machine::save(std::string path, Done done) {
     @autoreleasepool {
       if (@available(macOS 14.0, *)) {
         operate(parts, parts->machine, [parts] { parts->tell(); }, done, [&](Handler handler) {
-          NSURL *url = [NSURL fileURLWithPath:[NSString stringWithUTF8String:path.c_str()]];
-          [parts->machine saveMachineStateToURL:url completionHandler:handler];
+          [parts->machine saveMachineStateToURL:file(path) completionHandler:handler];
         });
       } else {
         done(Failure{"VZErrorDomain", VZErrorNotSupported, "saving a machine needs macOS 14"});
@@ -208,12 +212,42 @@ void Machine::restore(std::string path, std::vector<uint32_t> ports, Done done) 
           if (Outcome refused = parts->make(ports)) return done(refused);
         }
         operate(parts, parts->machine, [parts] { parts->tell(); }, done, [&](Handler handler) {
-          NSURL *url = [NSURL fileURLWithPath:[NSString stringWithUTF8String:path.c_str()]];
-          [parts->machine restoreMachineStateFromURL:url completionHandler:handler];
+          [parts->machine restoreMachineStateFromURL:file(path) completionHandler:handler];
         });
       } else {
         done(Failure{"VZErrorDomain", VZErrorNotSupported, "restoring a machine needs macOS 14"});
       }
+    }
+  });
+}
+
+void Machine::install(std::string restoreImage, std::function<void(double)> progress, Done done) {
+  onQueue(parts_->queue, [parts = parts_, restoreImage, progress, done] {
+    @autoreleasepool {
+      if (parts->machine == nil) {
+        if (Outcome refused = parts->make({})) return done(refused);
+      }
+      if (parts->installation != nil) {
+        return done(Failure{"VZErrorDomain", VZErrorInvalidVirtualMachineState, "macOS is being installed already"});
+      }
+      Outcome refused;
+      Done ended = [parts, done](Outcome how) {
+        [parts->installation release];
+        parts->installation = nil;
+        parts->tell();
+        done(how);
+      };
+      parts->installation = beginInstallation(parts->machine, restoreImage, progress, ended, refused);
+      parts->tell();
+      if (refused) done(refused);
+    }
+  });
+}
+
+void Machine::cancelInstallation() {
+  onQueue(parts_->queue, [parts = parts_] {
+    @autoreleasepool {
+      if (parts->installation != nil) vz::cancelInstallation(parts->installation);
     }
   });
 }

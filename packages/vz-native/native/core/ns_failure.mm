@@ -1,8 +1,8 @@
 #include "ns_failure.h"
 
-namespace vz {
+#include "ns_text.h"
 
-static std::string text(NSString *string) { return string == nil ? "" : [string UTF8String]; }
+namespace vz {
 
 /* The reason says more than the description, where there is one. */
 static std::string messageOf(NSError *error) {
@@ -13,6 +13,12 @@ static std::string messageOf(NSError *error) {
 }
 
 Failure failureOf(NSError *error) { return {text([error domain]), (long)[error code], messageOf(error)}; }
+
+Failure failureAbout(const std::string &subject, NSError *error) {
+  Failure failure = failureOf(error);
+  failure.message = subject + ": " + failure.message;
+  return failure;
+}
 
 Outcome outcomeOf(NSError *error) {
   if (error == nil) return std::nullopt;

@@ -10,6 +10,7 @@
 namespace {
 
 enum { MAX_DEVICES = 64, MAX_LISTENED_PORTS = 32, MAX_TAG_BYTES = 35, MAX_SERIAL_BYTES = 20, MAX_MAC_BYTES = 17 };
+enum { MAX_MAC_DATA_BYTES = 8192, MAX_PIXELS = 32768 };
 constexpr int64_t MAX_MEMORY_BYTES = INT64_C(1) << 48;
 constexpr int64_t MIN_CONSOLE_BYTES = 4096;
 constexpr int64_t MAX_CONSOLE_BYTES = 1024 * 1024 * 1024;
@@ -107,18 +108,52 @@ std::optional<vz::Network> network(const Value &value) {
   return vz::Network{members["mac"].string(MAX_MAC_BYTES)};
 }
 
+std::string pathOrNone(const Value &value) { return value.isNull() ? "" : value.path(); }
+
+vz::Display display(const Value &value) {
+  Members members(value, {"width", "height", "pixelsPerInch"});
+  return {members["width"].integer(1, MAX_PIXELS), members["height"].integer(1, MAX_PIXELS),
+          members["pixelsPerInch"].integer(1, MAX_PIXELS)};
+}
+
+vz::MacGuest macGuest(const Value &value, std::string &restoreImage) {
+  Members members(value, {"hardwareModel", "machineIdentifier", "auxiliaryStorage", "display", "restoreImage"});
+  restoreImage = pathOrNone(members["restoreImage"]);
+  return {members["hardwareModel"].string(MAX_MAC_DATA_BYTES), members["machineIdentifier"].string(MAX_MAC_DATA_BYTES),
+          members["auxiliaryStorage"].path(), display(members["display"])};
+}
+
+bool has(const Value &object, const char *key) {
+  if (object.value->type != JSON_OBJECT) return false;
+  const json_value *at = object.value->first;
+  while (at != nullptr && strcmp(at->key, key) != 0) at = at->next;
+  return at != nullptr;
+}
+
 void takeMachine(const Value &value, HostConfiguration &out) {
-  Members members(value, {"kernel", "initramfs", "commandLine", "cpus", "memoryBytes", "shares", "disks", "network",
-                          "rosetta", "consoleFile", "consoleBytes", "vsockSocket", "listen"});
-  out.machine.kernel = members["kernel"].path();
-  out.machine.initramfs = members["initramfs"].path();
-  out.machine.commandLine = members["commandLine"].string(MAX_ARGUMENT_BYTES);
+  bool isMac = has(value, "macos");
+  std::vector<const char *> keys = {"cpus",        "memoryBytes",  "shares",      "disks",  "network",
+                                    "consoleFile", "consoleBytes", "vsockSocket", "listen", "savedState"};
+  for (const char *key : {"kernel", "initramfs", "commandLine", "rosetta"}) {
+    if (!isMac) keys.push_back(key);
+  }
+  if (isMac) keys.push_back("macos");
+  Members members(value, keys);
+  if (isMac) {
+    out.machine.guest = macGuest(members["macos"], out.restoreImage);
+  } else {
+    out.machine.guest = vz::LinuxGuest{
+        .kernel = members["kernel"].path(),
+        .initramfs = members["initramfs"].path(),
+        .commandLine = members["commandLine"].string(MAX_ARGUMENT_BYTES),
+        .rosetta = members["rosetta"].boolean(),
+    };
+  }
   out.machine.cpus = (uint64_t)members["cpus"].integer(1, 1024);
   out.machine.memoryBytes = (uint64_t)members["memoryBytes"].integer(1, MAX_MEMORY_BYTES);
   out.machine.shares = members["shares"].array(MAX_DEVICES, share);
   out.machine.disks = members["disks"].array(MAX_DEVICES, disk);
   out.machine.network = network(members["network"]);
-  out.machine.rosetta = members["rosetta"].boolean();
   out.machine.console = -1;
   out.consoleFile = members["consoleFile"].path();
   out.consoleBytes = members["consoleBytes"].integer(MIN_CONSOLE_BYTES, MAX_CONSOLE_BYTES);
@@ -126,6 +161,10 @@ void takeMachine(const Value &value, HostConfiguration &out) {
   out.vsockSocket = members["vsockSocket"].path(MAX_SOCKET_PATH_BYTES - 11);
   out.listen = members["listen"].array(MAX_LISTENED_PORTS,
                                        [](const Value &port) { return (uint32_t)port.integer(1, UINT32_MAX - 1); });
+  out.savedState = pathOrNone(members["savedState"]);
+  if (!out.savedState.empty() && !out.restoreImage.empty()) {
+    members["savedState"].refuse("a machine that macOS is installed on has none");
+  }
 }
 
 HostConfiguration take(const Value &root) {

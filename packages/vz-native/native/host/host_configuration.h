@@ -19,6 +19,8 @@ struct HostConfiguration {
   int64_t consoleBytes;
   std::vector<uint32_t> listen;
   vz::MachineConfiguration machine; /* without its console */
+  std::string savedState;           /* what the machine goes on from; may be empty */
+  std::string restoreImage;         /* what macOS is installed from, in place of a start; may be empty */
 };
 
 /* Names the key at fault. */

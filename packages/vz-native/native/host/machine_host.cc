@@ -32,7 +32,8 @@ void MachineHost::stop(const char *reason, const char *why, int64_t graceMs) {
   if (phase_ == Phase::starting) return;
   int64_t at = now_ms() + graceMs;
   if (stopAt_ < 0 || at < stopAt_) stopAt_ = at;
-  if (graceMs > 0 && !stopping_) machine_->requestStop([](vz::Outcome) {});
+  if (installed_ >= 0) machine_->cancelInstallation();
+  else if (graceMs > 0 && !stopping_) machine_->requestStop([](vz::Outcome) {});
   stopping_ = true;
 }
 
@@ -49,6 +50,8 @@ void MachineHost::stopNow() {
 }
 
 void MachineHost::machineEnded(const vz::Outcome &how) {
+  /* Whoever installs starts it anew in between, and tells how that ends. */
+  if (installed_ >= 0) return;
   machineGone_ = true;
   if (!end_.reason.empty()) return;
   end_.ok = !how;
@@ -142,13 +145,39 @@ void MachineHost::startMachine() {
           },
   };
   machine_ = std::make_unique<vz::Machine>(configuration_.machine, std::move(events));
-  machine_->start(configuration_.listen, [this](vz::Outcome how) {
-    mailbox_.post([this, how] {
-      if (!how && end_.reason.empty()) phase_ = Phase::running;
-      if (how) setEnd("start-failed", how->message);
-      if (how) machineGone_ = true;
-    });
-  });
+  vz::Done done = [this](vz::Outcome how) { mailbox_.post([this, how] { startDone(how); }); };
+  if (!configuration_.savedState.empty()) return machine_->restore(configuration_.savedState, configuration_.listen, done);
+  if (configuration_.restoreImage.empty()) return machine_->start(configuration_.listen, done);
+  machine_->install(
+      configuration_.restoreImage,
+      [this](double fraction) { mailbox_.post([this, fraction] { installProgress(fraction); }); },
+      [this](vz::Outcome how) { mailbox_.post([this, how] { installDone(how); }); });
+}
+
+void MachineHost::startDone(const vz::Outcome &how) {
+  if (!how && end_.reason.empty()) phase_ = Phase::running;
+  if (how) setEnd("start-failed", how->message);
+  if (how) machineGone_ = true;
+}
+
+void MachineHost::installProgress(double fraction) {
+  if (phase_ == Phase::starting && end_.reason.empty()) phase_ = Phase::running;
+  int thousandths = (int)(1000 * fraction);
+  if (thousandths == installed_) return;
+  installed_ = thousandths;
+  tellInstallation();
+}
+
+/* The machine may run on, and is of no use before it is started as one that has macOS. */
+void MachineHost::installDone(const vz::Outcome &how) {
+  installed_ = -1;
+  if (phase_ == Phase::starting) return startDone(how ? how : vz::Failure{"vz-host", 0, "nothing was installed"});
+  if (end_.reason.empty()) {
+    end_.ok = !how;
+    end_.failed = how.has_value();
+    setEnd("exited", how ? "macOS could not be installed: " + how->message : "macOS is installed");
+  }
+  if (!machineGone_ && giveUpAt_ < 0) stopNow();
 }
 
 bool MachineHost::openAll(std::string &why) {
@@ -208,6 +237,20 @@ void MachineHost::tellState() {
   text_add(&line, "{\"event\":\"state\",\"machine\":");
   text_add_json(&line, vz::nameOf(state_));
   text_add(&line, "}\n");
+  tellWatchers(line);
+}
+
+/* As parts of 1000, so that it is an integer. */
+void MachineHost::tellInstallation() {
+  static char bytes[MAX_ARGUMENT_BYTES];
+  text line{bytes, 0, sizeof bytes, false};
+  text_add(&line, "{\"event\":\"installation\",\"thousandths\":");
+  text_add_integer(&line, installed_);
+  text_add(&line, "}\n");
+  tellWatchers(line);
+}
+
+void MachineHost::tellWatchers(const text &line) {
   for (int client = 0; client < MAX_CLIENTS; client++) {
     if (watches_[client]) control_tell(&control_, client, line.bytes, line.length);
   }
@@ -244,6 +287,10 @@ void MachineHost::addStatus(text *out) const {
   text_add_json(out, startTime_);
   text_add(out, "},\"helpers\":[],\"machine\":");
   text_add_json(out, vz::nameOf(state_));
+  if (installed_ >= 0) {
+    text_add(out, ",\"installation\":");
+    text_add_integer(out, installed_);
+  }
   text_add(out, ",\"owner\":");
   text_add(out, owners[(int)owner_]);
   text_add(out, ",\"onOwnerExit\":");

@@ -28,6 +28,9 @@ class MachineHost {
 
   bool openAll(std::string &why);
   void startMachine();
+  void startDone(const vz::Outcome &how);
+  void installProgress(double fraction);
+  void installDone(const vz::Outcome &how);
   void step(int64_t until);
   void checkLifeline(short events);
   void checkSignals();
@@ -44,6 +47,8 @@ class MachineHost {
   void answer(int client, const json_value *request, text *out);
   vz::Outcome wait(const std::function<void(vz::Done)> &operation);
   void tellState();
+  void tellInstallation();
+  void tellWatchers(const text &line);
   void addStatus(text *out) const;
   void addExit(text *out) const;
   bool writeStatus(std::string &why) const;
@@ -63,6 +68,7 @@ class MachineHost {
   vz::State state_ = vz::State::stopped;
   bool machineGone_ = false;
   bool stopping_ = false;
+  int installed_ = -1; /* thousandths of an installation of macOS; -1: there is none under way */
   int64_t startDeadline_;
   int64_t stopAt_ = -1;   /* when the grace is over */
   int64_t giveUpAt_ = -1; /* when a machine that does not stop is left to the system */

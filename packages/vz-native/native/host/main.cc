@@ -2,6 +2,7 @@
  * vz-host CONFIGURATION      holds one virtual machine of Virtualization.framework
  * vz-host --query            prints, as one line of JSON, what this system and this very file can do
  * vz-host --identity PID     prints when a process started
+ * vz-host --mac ...          what guests that run macOS are made of: mac_command.h
  */
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "mac_command.h"
 #include "machine_host.h"
 #include "rosetta.h"
 #include "support.h"
@@ -110,6 +112,7 @@ static int host(const char *file) {
 int main(int count, char **arguments) {
   if (count == 3 && strcmp(arguments[1], "--identity") == 0) return printIdentity(arguments[2]);
   if (count == 2 && strcmp(arguments[1], "--query") == 0) return printQuery();
+  if (count > 2 && strcmp(arguments[1], "--mac") == 0) return macCommand(count - 2, arguments + 2);
   if (count == 2) {
     int code = host(arguments[1]);
     fflush(stderr);

@@ -3,6 +3,7 @@
 #import <Security/Security.h>
 #import <Virtualization/Virtualization.h>
 
+#include "machine_internals.h"
 #include "vz_error.h"
 
 static const uint64_t MEBIBYTE = 1024 * 1024;
@@ -24,6 +25,7 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
 @synthesize CPUCount = _CPUCount;
 @synthesize directorySharingDevices = _directorySharingDevices;
 @synthesize entropyDevices = _entropyDevices;
+@synthesize graphicsDevices = _graphicsDevices;
 @synthesize memoryBalloonDevices = _memoryBalloonDevices;
 @synthesize networkDevices = _networkDevices;
 @synthesize serialPorts = _serialPorts;
@@ -72,8 +74,33 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
   return YES;
 }
 
+- (BOOL)isForMac {
+  return [_platform isKindOfClass:[VZMacPlatformConfiguration class]];
+}
+
+- (BOOL)validateMac:(NSError **)error {
+  if (![_bootLoader isKindOfClass:[VZMacOSBootLoader class]]) {
+    return invalid(error, @"The boot loader does not fit the platform.");
+  }
+  VZMacPlatformConfiguration *platform = (VZMacPlatformConfiguration *)_platform;
+  if ([platform hardwareModel] == nil) return invalid(error, @"The hardware model is not set.");
+  if (![[platform hardwareModel] isSupported]) {
+    return refuse(error, VZErrorNotSupported, @"The hardware model is not supported on this host.");
+  }
+  if ([platform auxiliaryStorage] == nil) return invalid(error, @"The auxiliary storage is not set.");
+  if (![[platform auxiliaryStorage] fits:[platform hardwareModel]]) {
+    return invalid(error, @"The auxiliary storage is missing, or was made for another hardware model.");
+  }
+  VZMacGraphicsDeviceConfiguration *graphics = (VZMacGraphicsDeviceConfiguration *)[_graphicsDevices firstObject];
+  if (![graphics isKindOfClass:[VZMacGraphicsDeviceConfiguration class]] || [[graphics displays] count] != 1) {
+    return invalid(error, @"A macOS guest needs a graphics device with one display.");
+  }
+  return YES;
+}
+
 - (BOOL)validateBoot:(NSError **)error {
   if (_bootLoader == nil) return invalid(error, @"The boot loader is not set.");
+  if ([self isForMac]) return [self validateMac:error];
   if (![_bootLoader isKindOfClass:[VZLinuxBootLoader class]] ||
       ![_platform isKindOfClass:[VZGenericPlatformConfiguration class]]) {
     return invalid(error, @"The boot loader does not fit the platform.");
@@ -92,9 +119,15 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
     if (![VZVirtioFileSystemDeviceConfiguration validateTag:[device tag] error:error]) return NO;
     if ([tags containsObject:[device tag]]) return invalid(error, @"Two directory sharing devices have the same tag.");
     [tags addObject:[device tag]];
-    VZSingleDirectoryShare *share = (VZSingleDirectoryShare *)[device share];
-    if ([share isKindOfClass:[VZSingleDirectoryShare class]] && !fileExists([[share directory] URL], YES)) {
-      return invalid(error, @"The shared directory does not exist.");
+    VZDirectoryShare *share = [device share];
+    NSArray *directories = @[];
+    if ([share isKindOfClass:[VZSingleDirectoryShare class]]) {
+      directories = @[ [(VZSingleDirectoryShare *)share directory] ];
+    } else if ([share isKindOfClass:[VZMultipleDirectoryShare class]]) {
+      directories = [[(VZMultipleDirectoryShare *)share directories] allValues];
+    }
+    for (VZSharedDirectory *directory in directories) {
+      if (!fileExists([directory URL], YES)) return invalid(error, @"The shared directory does not exist.");
     }
   }
   return YES;
@@ -111,7 +144,7 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
     [identifiers addObject:identifier];
     VZDiskImageStorageDeviceAttachment *attachment = (VZDiskImageStorageDeviceAttachment *)[device attachment];
     /* The framework allows it. It has corrupted Linux guests' disks, so that the double does not. */
-    if (![attachment isReadOnly] && [attachment cachingMode] == VZDiskImageCachingModeAutomatic) {
+    if (![self isForMac] && ![attachment isReadOnly] && [attachment cachingMode] == VZDiskImageCachingModeAutomatic) {
       return invalid(error, @"A writable disk of a Linux guest must not be cached automatically.");
     }
   }
@@ -148,6 +181,7 @@ static BOOL fileExists(NSURL *url, BOOL directory) {
   [_platform release];
   [_directorySharingDevices release];
   [_entropyDevices release];
+  [_graphicsDevices release];
   [_memoryBalloonDevices release];
   [_networkDevices release];
   [_serialPorts release];

@@ -256,6 +256,29 @@
 }
 @end
 
+@implementation VZMultipleDirectoryShare
+@synthesize directories = _directories;
+
+- (instancetype)initWithDirectories:(NSDictionary *)directories {
+  if ((self = [super init]) != nil) _directories = [directories copy];
+  return self;
+}
+
+/* Names of files, of which there is one each. */
++ (BOOL)validateName:(NSString *)name error:(NSError **)error {
+  NSUInteger length = [name lengthOfBytesUsingEncoding:NSUTF8StringEncoding];
+  BOOL isName = length > 0 && length < 256 && [name rangeOfString:@"/"].location == NSNotFound &&
+                ![name isEqual:@"."] && ![name isEqual:@".."];
+  if (isName) return YES;
+  return invalid(error, @"The name of a shared directory must be the name of a file.");
+}
+
+- (void)dealloc {
+  [_directories release];
+  [super dealloc];
+}
+@end
+
 @implementation VZDirectorySharingDeviceConfiguration
 @end
 
@@ -272,6 +295,10 @@
   NSUInteger length = [tag lengthOfBytesUsingEncoding:NSUTF8StringEncoding];
   if (length > 0 && length < 36) return YES;
   return invalid(error, @"The tag must be between 1 and 35 bytes of UTF-8.");
+}
+
++ (NSString *)macOSGuestAutomountTag {
+  return @"com.apple.virtio-fs.automount";
 }
 
 - (void)dealloc {

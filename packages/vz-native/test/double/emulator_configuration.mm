@@ -1,8 +1,9 @@
 #include "emulator_configuration.h"
 
-#include "machine_internals.h"
-
 #include <unistd.h>
+
+#include "mac_place.h"
+#include "machine_internals.h"
 
 /* Where Debian 12 has it, and where later ones have the one in Rust, whose options differ and which is not supported. */
 static NSString *const VIRTIOFSD = @"/usr/lib/qemu/virtiofsd";
@@ -24,27 +25,56 @@ static NSDictionary *program(NSString *name, NSArray *argv, NSString *directory,
   return @{@"name" : name, @"argv" : argv, @"log" : log, @"readOnlyPaths" : readOnlyPaths};
 }
 
+/* The folders of a share of several, side by side in a mount namespace of their server's own. */
+static NSString *const GATHER = @"mount -t tmpfs none /mnt\n"
+                                 "while [ \"$1\" != -- ]; do\n"
+                                 "  mkdir \"/mnt/$3\" && mount --bind \"$2\" \"/mnt/$3\"\n"
+                                 "  [ \"$1\" = rw ] || mount -o remount,bind,ro \"/mnt/$3\"\n"
+                                 "  shift 3\n"
+                                 "done\n"
+                                 "shift\n"
+                                 "exec \"$@\"";
+
+static NSArray *gathering(NSDictionary *directories, NSArray *server) {
+  NSMutableArray *argv = [NSMutableArray
+      arrayWithArray:@[ @"/usr/bin/unshare", @"--mount", @"/bin/sh", @"-ec", GATHER, @"gather" ]];
+  for (NSString *name in directories) {
+    VZSharedDirectory *shared = [directories objectForKey:name];
+    [argv addObjectsFromArray:@[ [shared isReadOnly] ? @"ro" : @"rw", [[shared URL] path], name ]];
+  }
+  [argv addObject:@"--"];
+  return [argv arrayByAddingObjectsFromArray:server];
+}
+
+static NSArray *shareServer(VZDirectoryShare *share, NSString *socket, NSMutableArray *readOnlyPaths) {
+  BOOL isMultiple = [share isKindOfClass:[VZMultipleDirectoryShare class]];
+  BOOL isRosetta = [share isKindOfClass:[VZLinuxRosettaDirectoryShare class]];
+  VZSharedDirectory *shared = isRosetta || isMultiple ? nil : [(VZSingleDirectoryShare *)share directory];
+  NSString *path = isRosetta    ? [(VZLinuxRosettaDirectoryShare *)share folder]
+                   : isMultiple ? @"/mnt"
+                                : [[shared URL] path];
+  if (isRosetta || [shared isReadOnly]) [readOnlyPaths addObject:path];
+  /* The options of this virtiofsd are separated by commas. */
+  NSString *source = [[path stringByReplacingOccurrencesOfString:@"\\" withString:@"\\\\"]
+      stringByReplacingOccurrencesOfString:@","
+                                withString:@"\\,"];
+  NSArray *server = @[
+    VIRTIOFSD, [@"--socket-path=" stringByAppendingString:socket], @"-o", [@"source=" stringByAppendingString:source],
+    @"-o", @"cache=auto", @"-o", NO_PRIVILEGES
+  ];
+  return isMultiple ? gathering([(VZMultipleDirectoryShare *)share directories], server) : server;
+}
+
 static void addShares(VZVirtualMachineConfiguration *configuration, NSString *directory, NSMutableArray *helpers,
                       NSMutableArray *connections, NSMutableArray *qemu) {
   int index = 0;
   for (VZVirtioFileSystemDeviceConfiguration *device in [configuration directorySharingDevices]) {
-    VZDirectoryShare *share = [device share];
-    BOOL isRosetta = [share isKindOfClass:[VZLinuxRosettaDirectoryShare class]];
-    VZSharedDirectory *shared = isRosetta ? nil : [(VZSingleDirectoryShare *)share directory];
-    NSString *path = isRosetta ? [(VZLinuxRosettaDirectoryShare *)share folder] : [[shared URL] path];
-    BOOL readOnly = isRosetta || [shared isReadOnly];
     NSString *socket = [directory stringByAppendingFormat:@"/fs%d.sock", index];
-    /* The options of this virtiofsd are separated by commas. */
-    NSString *source = [[path stringByReplacingOccurrencesOfString:@"\\" withString:@"\\\\"]
-        stringByReplacingOccurrencesOfString:@","
-                                  withString:@"\\,"];
-    NSArray *argv = @[
-      VIRTIOFSD, [@"--socket-path=" stringByAppendingString:socket], @"-o",
-      [@"source=" stringByAppendingString:source], @"-o", @"cache=auto", @"-o", NO_PRIVILEGES
-    ];
     NSString *name = [NSString stringWithFormat:@"share%d", index];
     NSNumber *descriptor = [NSNumber numberWithInt:FIRST_SHARE_DESCRIPTOR + index];
-    [helpers addObject:program(name, argv, directory, readOnly ? @[ path ] : @[])];
+    NSMutableArray *readOnlyPaths = [NSMutableArray array];
+    NSArray *server = shareServer([device share], socket, readOnlyPaths);
+    [helpers addObject:program(name, server, directory, readOnlyPaths)];
     [connections addObject:@{@"path" : socket, @"descriptor" : descriptor}];
     [qemu addObjectsFromArray:@[
       @"-chardev", [NSString stringWithFormat:@"socket,id=%@,fd=%@", name, descriptor], @"-device",
@@ -92,8 +122,11 @@ static void addNetwork(VZVirtualMachineConfiguration *configuration, NSMutableAr
   int index = 0;
   if ([[configuration networkDevices] count] == 0) [qemu addObjectsFromArray:@[ @"-nic", @"none" ]];
   for (VZNetworkDeviceConfiguration *device in [configuration networkDevices]) {
+    /* Of a guest in the place of macOS the host reaches the SSH server, as it would behind a Mac's NAT. */
+    NSString *forward = ![configuration isForMac] ? @"" : [NSString
+        stringWithFormat:@",hostfwd=tcp:%@:22-:22", macGuestAddress([[device MACAddress] string])];
     [qemu addObjectsFromArray:@[
-      @"-netdev", [NSString stringWithFormat:@"user,id=network%d", index], @"-device",
+      @"-netdev", [NSString stringWithFormat:@"user,id=network%d%@", index, forward], @"-device",
       [NSString stringWithFormat:@"virtio-net-pci,netdev=network%d,romfile=,mac=%@", index,
                                  [[device MACAddress] string]]
     ]];
@@ -101,8 +134,19 @@ static void addNetwork(VZVirtualMachineConfiguration *configuration, NSMutableAr
   }
 }
 
+/* What a machine boots; the Linux in the place of macOS, if that is what it is for. */
+static VZLinuxBootLoader *bootLoader(VZVirtualMachineConfiguration *configuration) {
+  if (![configuration isForMac]) return (VZLinuxBootLoader *)[configuration bootLoader];
+  NSURL *kernel = [NSURL fileURLWithPath:macFile(@"kernel")];
+  VZLinuxBootLoader *boot = [[[VZLinuxBootLoader alloc] initWithKernelURL:kernel] autorelease];
+  [boot setInitialRamdiskURL:[NSURL fileURLWithPath:macFile(@"initramfs")]];
+  NSString *line = [NSString stringWithContentsOfFile:macFile(@"command-line") encoding:NSUTF8StringEncoding error:NULL];
+  [boot setCommandLine:[@"console=hvc0 " stringByAppendingString:line]];
+  return boot;
+}
+
 static NSArray *machineArguments(VZVirtualMachineConfiguration *configuration, NSString *directory) {
-  VZLinuxBootLoader *boot = (VZLinuxBootLoader *)[configuration bootLoader];
+  VZLinuxBootLoader *boot = bootLoader(configuration);
   unsigned long long bytes = [configuration memorySize];
   NSMutableArray *arguments = [NSMutableArray arrayWithArray:@[
     QEMU, @"-nodefaults", @"-no-user-config", @"-no-reboot", @"-display", @"none", @"-machine",

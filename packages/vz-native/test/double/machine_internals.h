@@ -16,7 +16,27 @@ struct VZDoubleMachine {
   VZMemoryBalloonDevice *balloon;
   void (^startHandler)(NSError *) = nil;
   void (^stopHandler)(NSError *) = nil;
+  /* Held while a guest runs macOS, of which a host runs two. */
+  int macSlot = -1;
+  bool installing = false;
 };
+
+@interface VZVirtualMachineConfiguration (Double)
+- (BOOL)isForMac;
+@end
+
+@interface VZMacHardwareModel (Double)
++ (instancetype)modelWithNumber:(int)number;
+- (int)number;
+@end
+
+@interface VZMacAuxiliaryStorage (Double)
+- (BOOL)fits:(VZMacHardwareModel *)model;
+@end
+
+@interface VZMacOSConfigurationRequirements (Double)
+- (instancetype)initWithFacts:(NSDictionary *)facts;
+@end
 
 @interface VZLinuxRosettaDirectoryShare (Double)
 - (NSString *)folder;

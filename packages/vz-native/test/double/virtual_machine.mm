@@ -1,7 +1,9 @@
 #import <Virtualization/Virtualization.h>
 
 #include <Block.h>
+#include <unistd.h>
 
+#include "mac_place.h"
 #include "machine_internals.h"
 #include "vz_error.h"
 
@@ -11,6 +13,11 @@ static NSString *nameOf(VZVirtualMachineState state) {
   static NSString *const names[] = {@"stopped", @"running",  @"paused",   @"error",  @"starting",
                                     @"pausing", @"resuming", @"stopping", @"saving", @"restoring"};
   return names[state];
+}
+
+static void leaveMacSlot(VZDoubleMachine *machine) {
+  if (machine->macSlot >= 0) close(machine->macSlot);
+  machine->macSlot = -1;
 }
 
 @implementation VZVirtualMachine
@@ -116,6 +123,11 @@ static NSString *nameOf(VZVirtualMachineState state) {
 static void started(VZDoubleMachine *machine) {
   if (machine->owner == nil || machine->state != VZVirtualMachineStateStarting) return;
   machine->state = VZVirtualMachineStateRunning;
+  if ([machine->configuration isForMac]) {
+    for (VZNetworkDeviceConfiguration *device in [machine->configuration networkDevices]) {
+      noteLease([[device MACAddress] string]);
+    }
+  }
   auto handler = machine->startHandler;
   machine->startHandler = nil;
   handler(nil);
@@ -124,6 +136,7 @@ static void started(VZDoubleMachine *machine) {
 
 /* On the queue: QEMU is gone, or never came. */
 static void ended(VZDoubleMachine *machine, const Emulator::End &end) {
+  leaveMacSlot(machine);
   machine->emulator.reset();
   auto start = machine->startHandler;
   auto stop = machine->stopHandler;
@@ -156,9 +169,27 @@ static void ended(VZDoubleMachine *machine, const Emulator::End &end) {
   }
 }
 
+/* Nothing runs, and the handler is told so, later as always. */
+- (void)stayStopped:(NSError *)error handler:(void (^)(NSError *))handler {
+  _double->state = VZVirtualMachineStateStopped;
+  dispatch_async(_queue, ^{
+    handler(error);
+  });
+}
+
 - (void)startWithCompletionHandler:(void (^)(NSError *))handler {
   if (![self enter:VZVirtualMachineStateStarting handler:handler]) return;
   VZDoubleMachine *machine = _double;
+  if ([machine->configuration isForMac]) {
+    if (macFile(@"kernel") == nil) {
+      return [self stayStopped:vzError(VZErrorInternal, @"Nothing stands for macOS here.") handler:handler];
+    }
+    machine->macSlot = takeMacSlot();
+    if (machine->macSlot < 0) {
+      NSString *message = @"The maximum supported number of active virtual machines has been reached.";
+      return [self stayStopped:vzError(VZErrorVirtualMachineLimitExceeded, message) handler:handler];
+    }
+  }
   dispatch_queue_t queue = _queue;
   machine->startHandler = Block_copy(handler);
   /* For the emulator's thread, which may outlive the machine. */
@@ -181,6 +212,10 @@ static void ended(VZDoubleMachine *machine, const Emulator::End &end) {
 
 - (void)stopWithCompletionHandler:(void (^)(NSError *))handler {
   if (![self enter:VZVirtualMachineStateStopping handler:handler]) return;
+  if (!_double->emulator) {
+    _double->installing = false;
+    return [self stayStopped:nil handler:handler];
+  }
   _double->stopHandler = Block_copy(handler);
   _double->emulator->kill();
 }

@@ -12,3 +12,8 @@ long VZDoubleLiveObjects(void);
 #ifdef __cplusplus
 }
 #endif
+
+/* A part of Foundation that GNUstep's does not have. */
+typedef struct {
+  NSInteger majorVersion, minorVersion, patchVersion;
+} NSOperatingSystemVersion;

@@ -22,10 +22,15 @@ enum {
   VZErrorInvalidVirtualMachineState = 3,
   VZErrorInvalidVirtualMachineStateTransition = 4,
   VZErrorInvalidDiskImage = 5,
+  VZErrorVirtualMachineLimitExceeded = 6,
   VZErrorOperationCancelled = 9,
   VZErrorNotSupported = 10,
   VZErrorSave = 11,
   VZErrorRestore = 12,
+  VZErrorRestoreImageCatalogLoadFailed = 10001,
+  VZErrorRestoreImageLoadFailed = 10004,
+  VZErrorInvalidRestoreImage = 10005,
+  VZErrorInstallationFailed = 10007,
 };
 
 typedef NSInteger VZVirtualMachineState;
@@ -73,6 +78,73 @@ enum {
 @end
 
 @interface VZGenericPlatformConfiguration : VZPlatformConfiguration
+@end
+
+@interface VZMacHardwareModel : VZDoubleObject {
+  NSData *_dataRepresentation;
+}
+- (instancetype)initWithDataRepresentation:(NSData *)data;
+@property(nonatomic, readonly, copy) NSData *dataRepresentation;
+- (BOOL)isSupported;
+@end
+
+@interface VZMacMachineIdentifier : VZDoubleObject {
+  NSData *_dataRepresentation;
+}
+- (instancetype)init;
+- (instancetype)initWithDataRepresentation:(NSData *)data;
+@property(nonatomic, readonly, copy) NSData *dataRepresentation;
+@end
+
+typedef NSInteger VZMacAuxiliaryStorageInitializationOptions;
+
+@interface VZMacAuxiliaryStorage : VZDoubleObject {
+  NSURL *_URL;
+}
+- (instancetype)initWithURL:(NSURL *)url;
+- (instancetype)initCreatingStorageAtURL:(NSURL *)url
+                           hardwareModel:(VZMacHardwareModel *)model
+                                 options:(VZMacAuxiliaryStorageInitializationOptions)options
+                                   error:(NSError **)error;
+@property(nonatomic, readonly) NSURL *URL;
+@end
+
+@interface VZMacPlatformConfiguration : VZPlatformConfiguration {
+  VZMacHardwareModel *_hardwareModel;
+  VZMacMachineIdentifier *_machineIdentifier;
+  VZMacAuxiliaryStorage *_auxiliaryStorage;
+}
+@property(nonatomic, copy) VZMacHardwareModel *hardwareModel;
+@property(nonatomic, copy) VZMacMachineIdentifier *machineIdentifier;
+@property(nonatomic, retain) VZMacAuxiliaryStorage *auxiliaryStorage;
+@end
+
+@interface VZMacOSBootLoader : VZBootLoader
+- (instancetype)init;
+@end
+
+@interface VZGraphicsDisplayConfiguration : VZDoubleObject
+@end
+
+@interface VZMacGraphicsDisplayConfiguration : VZGraphicsDisplayConfiguration {
+  NSInteger _widthInPixels;
+  NSInteger _heightInPixels;
+  NSInteger _pixelsPerInch;
+}
+- (instancetype)initWithWidthInPixels:(NSInteger)width heightInPixels:(NSInteger)height pixelsPerInch:(NSInteger)density;
+@property(nonatomic) NSInteger widthInPixels;
+@property(nonatomic) NSInteger heightInPixels;
+@property(nonatomic) NSInteger pixelsPerInch;
+@end
+
+@interface VZGraphicsDeviceConfiguration : VZDoubleObject
+@end
+
+@interface VZMacGraphicsDeviceConfiguration : VZGraphicsDeviceConfiguration {
+  NSArray *_displays;
+}
+- (instancetype)init;
+@property(nonatomic, copy) NSArray<VZMacGraphicsDisplayConfiguration *> *displays;
 @end
 
 @interface VZSerialPortAttachment : VZDoubleObject
@@ -201,6 +273,14 @@ enum {
 @property(nonatomic, readonly) VZSharedDirectory *directory;
 @end
 
+@interface VZMultipleDirectoryShare : VZDirectoryShare {
+  NSDictionary *_directories;
+}
+- (instancetype)initWithDirectories:(NSDictionary<NSString *, VZSharedDirectory *> *)directories;
+@property(nonatomic, readonly, copy) NSDictionary<NSString *, VZSharedDirectory *> *directories;
++ (BOOL)validateName:(NSString *)name error:(NSError **)error;
+@end
+
 typedef enum {
   VZLinuxRosettaAvailabilityNotSupported = 0,
   VZLinuxRosettaAvailabilityNotInstalled = 1,
@@ -222,6 +302,7 @@ typedef enum {
 }
 - (instancetype)initWithTag:(NSString *)tag;
 + (BOOL)validateTag:(NSString *)tag error:(NSError **)error;
++ (NSString *)macOSGuestAutomountTag;
 @property(nonatomic, copy) NSString *tag;
 @property(nonatomic, retain) VZDirectoryShare *share;
 @end
@@ -276,6 +357,7 @@ typedef enum {
   NSUInteger _CPUCount;
   NSArray *_directorySharingDevices;
   NSArray *_entropyDevices;
+  NSArray *_graphicsDevices;
   NSArray *_memoryBalloonDevices;
   NSArray *_networkDevices;
   NSArray *_serialPorts;
@@ -288,6 +370,7 @@ typedef enum {
 @property(nonatomic) NSUInteger CPUCount;
 @property(nonatomic, copy) NSArray<VZDirectorySharingDeviceConfiguration *> *directorySharingDevices;
 @property(nonatomic, copy) NSArray<VZEntropyDeviceConfiguration *> *entropyDevices;
+@property(nonatomic, copy) NSArray<VZGraphicsDeviceConfiguration *> *graphicsDevices;
 @property(nonatomic, copy) NSArray<VZMemoryBalloonDeviceConfiguration *> *memoryBalloonDevices;
 @property(nonatomic, copy) NSArray<VZNetworkDeviceConfiguration *> *networkDevices;
 @property(nonatomic, copy) NSArray<VZSerialPortConfiguration *> *serialPorts;
@@ -328,4 +411,39 @@ struct VZDoubleMachine;
 - (void)restoreMachineStateFromURL:(NSURL *)url completionHandler:(void (^)(NSError *error))handler;
 - (void)saveMachineStateToURL:(NSURL *)url completionHandler:(void (^)(NSError *error))handler;
 - (BOOL)requestStopWithError:(NSError **)error;
+@end
+
+@interface VZMacOSConfigurationRequirements : VZDoubleObject {
+  VZMacHardwareModel *_hardwareModel;
+  NSUInteger _minimumSupportedCPUCount;
+  uint64_t _minimumSupportedMemorySize;
+}
+@property(nonatomic, readonly) VZMacHardwareModel *hardwareModel;
+@property(nonatomic, readonly) NSUInteger minimumSupportedCPUCount;
+@property(nonatomic, readonly) uint64_t minimumSupportedMemorySize;
+@end
+
+@interface VZMacOSRestoreImage : VZDoubleObject {
+  NSURL *_URL;
+  NSDictionary *_facts;
+}
++ (void)loadFileURL:(NSURL *)url completionHandler:(void (^)(VZMacOSRestoreImage *image, NSError *error))handler;
++ (void)fetchLatestSupportedWithCompletionHandler:(void (^)(VZMacOSRestoreImage *image, NSError *error))handler;
+- (BOOL)isSupported;
+@property(nonatomic, readonly) NSURL *URL;
+@property(nonatomic, readonly) NSString *buildVersion;
+@property(nonatomic, readonly) NSOperatingSystemVersion operatingSystemVersion;
+@property(nonatomic, readonly) VZMacOSConfigurationRequirements *mostFeaturefulSupportedConfiguration;
+@end
+
+@interface VZMacOSInstaller : VZDoubleObject {
+  VZVirtualMachine *_virtualMachine;
+  NSURL *_restoreImageURL;
+  NSProgress *_progress;
+}
+- (instancetype)initWithVirtualMachine:(VZVirtualMachine *)machine restoreImageURL:(NSURL *)url;
+- (void)installWithCompletionHandler:(void (^)(NSError *error))handler;
+@property(nonatomic, readonly) NSProgress *progress;
+@property(nonatomic, readonly) VZVirtualMachine *virtualMachine;
+@property(nonatomic, readonly) NSURL *restoreImageURL;
 @end
