@@ -35,6 +35,7 @@ export const REQUIREMENTS = {
   kmod: ['depmod'],
   openssl: ['openssl'],
   make: ['make'],
+  passt: ['passt'],
   python3: ['python3'],
   zsh: ['zsh'],
   fish: ['fish'],

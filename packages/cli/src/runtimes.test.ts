@@ -10,10 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
-it('a Mac runs containers by its own framework, and by QEMU where that cannot; Linux by QEMU', () => {
+it('a Mac runs containers by its own framework first, Linux by libkrun; both by QEMU where that cannot', () => {
   const names = (platform: NodeJS.Platform) => runtimesOf(platform).map(({ name }) => name);
-  expect(names('darwin')).toEqual(['vz-linux', 'qemu']);
-  expect(names('linux')).toEqual(['qemu']);
+  expect(names('darwin')).toEqual(['vz-linux', 'krun', 'qemu']);
+  expect(names('linux')).toEqual(['krun', 'qemu']);
   expect(names('win32')).toEqual([]);
 });
 
@@ -26,14 +26,15 @@ it('a runtime that is named is used, wherever it is from', async () => {
 it('a name that is none is refused, with all that there are', async () => {
   await expect(chooseRuntime('docker', { dataDir })).rejects.toMatchObject({
     code: 'INVALID_SPEC',
-    remedy: 'Use one of vz-linux, qemu.',
+    remedy: 'Use one of vz-linux, krun, qemu.',
   });
 });
 
 it.runIf(process.platform === 'linux')('what was asked for is spoken of beside what is usual here', async () => {
-  expect((await availabilities(undefined, { dataDir })).map(({ name }) => name)).toEqual(['qemu']);
+  expect((await availabilities(undefined, { dataDir })).map(({ name }) => name)).toEqual(['krun', 'qemu']);
   expect(await availabilities('vz-linux', { dataDir })).toMatchObject([
     { name: 'vz-linux', availability: { available: false, remedy: 'Use @zlayer/qemu here.' } },
+    { name: 'krun' },
     { name: 'qemu' },
   ]);
 });

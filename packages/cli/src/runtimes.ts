@@ -16,6 +16,8 @@ interface RuntimeEntry {
   name: string;
   /** Where it can be expected to work. Elsewhere it is used, and spoken of, only when it is named. */
   platforms: readonly NodeJS.Platform[];
+  /** Used where it has been installed; that it has not is nothing to speak of. */
+  optional?: true;
   /** Loads its package only when it is wanted. */
   open(settings: RuntimeSettings): Promise<Runtime>;
 }
@@ -26,6 +28,12 @@ export const RUNTIMES: readonly RuntimeEntry[] = [
     name: 'vz-linux',
     platforms: ['darwin'],
     open: async (settings) => new (await import('@zlayer/vz-linux')).VzLinuxRuntime(settings),
+  },
+  {
+    name: 'krun',
+    platforms: ['darwin', 'linux'],
+    optional: true,
+    open: async (settings) => new (await import('@zlayer/krun')).KrunRuntime(settings),
   },
   {
     name: 'qemu',
@@ -73,9 +81,13 @@ export async function chooseRuntime(wanted: string | undefined, settings: Runtim
     await (await openRuntime(wanted, settings)).close();
     return wanted;
   }
-  const [only, ...others] = runtimesOf();
-  // With a single one there is no choice, and whatever is wrong with it is told by what needs it.
-  if (only && others.length === 0) return only.name;
+  const entries = runtimesOf();
+  const [only, ...others] = entries.filter(({ optional }) => !optional);
+  if (only && others.length === 0) {
+    for (const entry of entries.slice(0, entries.indexOf(only))) if (await canRun(entry, settings)) return entry.name;
+    // There is no choice any more, and whatever is wrong with it is told by what needs it.
+    return only.name;
+  }
   const all = await availabilities(undefined, settings);
   const usable = all.find(({ availability }) => availability.available);
   if (usable) return usable.name;
@@ -83,4 +95,9 @@ export async function chooseRuntime(wanted: string | undefined, settings: Runtim
     availability.available ? [] : [`${name}: ${availability.reason} ${availability.remedy}`],
   );
   throw new ZlayerError('UNAVAILABLE', `no runtime can run on ${process.platform}`, { remedy: reasons.join('\n') });
+}
+
+async function canRun(entry: RuntimeEntry, settings: RuntimeSettings): Promise<boolean> {
+  await using runtime = await entry.open(settings);
+  return (await runtime.availability()).available;
 }

@@ -47,18 +47,19 @@ export {
   type SupervisorClient,
   type SupervisorRequestOptions,
 } from './supervisor/supervisor-client.ts';
-export type {
-  LaunchOptions,
-  Vm,
-  VmConfig,
-  VmDisk,
-  VmDriver,
-  VmExit,
-  VmLimits,
-  VmMemory,
-  VmNetwork,
-  VmShare,
-  VmState,
+export {
+  bootFiles,
+  type LaunchOptions,
+  type Vm,
+  type VmConfig,
+  type VmDisk,
+  type VmDriver,
+  type VmExit,
+  type VmLimits,
+  type VmMemory,
+  type VmNetwork,
+  type VmShare,
+  type VmState,
 } from './vm.ts';
 export { connectVsock, listenVsock, type VsockListener } from './vsock.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Architecture, Availability } from '@zlayer/runtime-core';
+import { type Architecture, type Availability, ZlayerError } from '@zlayer/runtime-core';
 import type { ProcessStatistics } from './process-statistics.ts';
 
 /** A hypervisor that can run virtual machines, one process each. Nothing above it knows which one it is. */
@@ -8,6 +8,15 @@ export interface VmDriver {
   readonly name: string;
   /** Whether its VMs can outlive the process that launched them (`onOwnerExit: 'keep'`). Default: `true`. */
   readonly keeps?: boolean | undefined;
+  /** Whether its VMs can stand still. Default: `true`. */
+  readonly pauses?: boolean | undefined;
+  /** Whether it boots a kernel of its own, so that a `VmConfig` has none. Default: `false`. */
+  readonly bringsKernel?: boolean | undefined;
+  /**
+   * How a guest finds a disk: by its serial, or only by its place among the disks, as `/dev/vda` and so on. Default:
+   * `serial`.
+   */
+  readonly disksAre?: 'serial' | 'in-order' | undefined;
   /** Whether it can be used here, and if not, what to do about it. */
   availability(): Promise<Availability>;
   limits(): Promise<VmLimits>;
@@ -89,8 +98,9 @@ export interface VmConfig {
   architecture: Architecture;
   /** Programs of this architecture run in the guest as well: the driver brings a translator, if its limits say it has one. */
   translated?: Architecture | undefined;
-  kernel: string;
-  initramfs: string;
+  /** Absent for a driver that brings a kernel of its own, as is the initramfs. */
+  kernel?: string | undefined;
+  initramfs?: string | undefined;
   /** The kernel's command line; the driver puts its console in front. */
   commandLine: string;
   cpus: number;
@@ -104,6 +114,12 @@ export interface VmConfig {
   consoleBytes?: number | undefined;
   /** What happens to the VM when the process that owns it ends. */
   onOwnerExit: 'stop' | 'keep';
+}
+
+/** What to boot. @throws ZlayerError `INVALID_SPEC` without a kernel and an initramfs. */
+export function bootFiles({ kernel, initramfs }: VmConfig): { kernel: string; initramfs: string } {
+  if (kernel !== undefined && initramfs !== undefined) return { kernel, initramfs };
+  throw new ZlayerError('INVALID_SPEC', 'a virtual machine needs a kernel and an initramfs');
 }
 
 /** A directory of the host in the guest, over virtio-fs. */

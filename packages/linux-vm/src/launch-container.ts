@@ -1,9 +1,11 @@
 import type { VmConfig, VmDriver } from '@zlayer/host';
 import type { StoredImage } from '@zlayer/oci-pull';
 import { type OutputChunk, type StartReport, type StartWarning, ZlayerError } from '@zlayer/runtime-core';
-import { type Guest as Bundle, kernelArguments, resolveGuest } from '@zlayer/vzagent';
+import { kernelArguments } from '@zlayer/vzagent';
 import { AgentError, type AgentProcess } from '@zlayer/vzagent-proto';
+import { type BootParts, bootParts } from './boot-parts.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { disksInOrder } from './disks-in-order.ts';
 import { Guest } from './guest.ts';
 import { type GuestArchitecture, guestArchitecture } from './guest-architecture.ts';
 import type { ImageLibrary } from './image-library.ts';
@@ -53,8 +55,8 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
   const image = options.image ?? (await means.images.byDigest(reference, digest, platform));
   const limits = await means.driver.limits();
   const guestIs = guestArchitecture(platform.architecture, limits);
-  const bundle = await resolveGuest({ architecture: guestIs.architecture, cacheDir: means.cacheDir, signal });
-  const { volumeTemplate } = bundle;
+  const boot = await bootParts(means, guestIs.architecture, signal);
+  const { volumeTemplate } = boot;
   const rootfs = await prepareRootfs({ images: means.images, image, spec, directory, volumeTemplate, signal });
   const storage = await prepareStorage(spec.storage, {
     ...{ volumes: means.volumes, directory, volumeTemplate, isRunning, signal },
@@ -64,21 +66,22 @@ export async function launchContainer(options: LaunchContainerOptions): Promise<
     log = await RunLog.open(logFile, record.run, new Date());
     const size = machineSize(spec.resources, limits);
     const config = machineConfig(options, {
-      ...{ bundle, size, guestIs },
+      ...{ boot, size, guestIs },
       shares: [...rootfs.shares, ...storage.shares],
       disks: [...rootfs.disks, ...storage.disks],
     });
     const root = performance.now() - began;
     const { stages, ...machine } = await bootMachine(means.driver, config, { signal, timeoutMs: means.startTimeoutMs });
     const booted = performance.now();
-    const start = startSpec(record, { root: rootfs.root, mounts: storage.mounts, memoryBytes: size.workloadBytes });
+    const named = startSpec(record, { root: rootfs.root, mounts: storage.mounts, memoryBytes: size.workloadBytes });
+    const start = means.driver.disksAre === 'in-order' ? disksInOrder(named, config.disks) : named;
     const guest = new Guest(machine, record);
     const hasDisks = config.disks.some(({ readOnly }) => !readOnly);
     const process = await begin(machine, start, { signal, timeoutMs: means.startTimeoutMs, consoleFile });
     const workload = Workload.started(process, {
       ...{ guest, log, consoleFile, hasDisks, stdin: spec.openStdin, onOutput },
     });
-    const notices = bundle.warnings.map((message): StartWarning => ({ kind: 'notice', message }));
+    const notices = boot.warnings.map((message): StartWarning => ({ kind: 'notice', message }));
     const report = {
       stages: { root, ...stages, workload: performance.now() - booted },
       warnings: [...size.warnings, ...notices],
@@ -113,12 +116,12 @@ async function begin(
 function machineConfig(
   { record, directory, consoleFile }: LaunchContainerOptions,
   {
-    bundle: { kernel, initramfs },
+    boot: { kernel, initramfs },
     size: { cpus, memoryBytes },
     shares,
     disks,
     guestIs: { architecture, translated },
-  }: { bundle: Bundle; size: MachineSize; guestIs: GuestArchitecture } & Pick<VmConfig, 'shares' | 'disks'>,
+  }: { boot: BootParts; size: MachineSize; guestIs: GuestArchitecture } & Pick<VmConfig, 'shares' | 'disks'>,
 ): VmConfig {
   const { spec } = record;
   return {

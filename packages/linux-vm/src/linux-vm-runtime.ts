@@ -123,8 +123,8 @@ export class LinuxVmRuntime extends BaseRuntime {
 
   capabilities(): RuntimeCapabilities {
     const { containers } = LINUX_VM_CAPABILITIES;
-    const keep = this.#options.driver.keeps ?? true;
-    return { ...LINUX_VM_CAPABILITIES, containers: { ...containers, keep } };
+    const { keeps: keep = true, pauses: pause = true } = this.#options.driver;
+    return { ...LINUX_VM_CAPABILITIES, containers: { ...containers, keep, pause } };
   }
 
   async pullImage(reference: string, options: PullOptions = {}): Promise<PulledImage> {
@@ -232,10 +232,12 @@ export class LinuxVmRuntime extends BaseRuntime {
   }
 
   override async pauseContainer(container: ContainerReference): Promise<void> {
+    if (!this.capabilities().containers.pause) throw this.unsupportedError('pauseContainer');
     await this.#on(container, (found) => found.pause());
   }
 
   override async unpauseContainer(container: ContainerReference): Promise<void> {
+    if (!this.capabilities().containers.pause) throw this.unsupportedError('unpauseContainer');
     await this.#on(container, (found) => found.unpause());
   }
 
@@ -365,11 +367,12 @@ export class LinuxVmRuntime extends BaseRuntime {
     return [...(await this.#get(container)).ports];
   }
 
-  override overlayAttachKind(): OverlayAttachKind {
-    return 'in-guest-vsock';
+  override overlayAttachKind(): OverlayAttachKind | undefined {
+    return this.capabilities().network.overlay ? 'in-guest-vsock' : undefined;
   }
 
   override async pushOverlayConfig(container: ContainerReference, config: OverlayConfig): Promise<void> {
+    if (!this.capabilities().network.overlay) throw this.unsupportedError('pushOverlayConfig');
     const { instance } = await this.#get(container);
     await this.#inGuest(container, (guest) => guest.configureOverlay(config));
     this.#overlays.set(instance, config.overlayIp);

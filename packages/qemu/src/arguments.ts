@@ -1,4 +1,4 @@
-import type { VmConfig, VmDisk } from '@zlayer/host';
+import { bootFiles, type VmConfig, type VmDisk } from '@zlayer/host';
 import type { Architecture } from '@zlayer/runtime-core';
 import type { Accelerator } from './accelerator.ts';
 import { TCP_CHANNEL_WORD, tcpChannelArguments } from './channel/tcp-channel.ts';
@@ -49,6 +49,7 @@ export const CONSOLES: Readonly<Record<Architecture, string>> = { amd64: 'ttyS0'
 /** The whole command line of QEMU for a machine. */
 export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths: MachinePaths): string[] {
   const { qemu, qmpSocket, eventSocket, channel, rememberedFiles } = paths;
+  const { kernel, initramfs } = bootFiles(config);
   const bytes = String(config.memoryBytes);
   const words = [`console=${CONSOLES[config.architecture]}`, config.commandLine];
   if (channel.kind === 'tcp') words.push(TCP_CHANNEL_WORD);
@@ -62,7 +63,7 @@ export function qemuArguments(config: VmConfig, accelerator: Accelerator, paths:
     ...['-smp', String(config.cpus)],
     // The devices outside of QEMU work in the guest's memory, so it is shared with them.
     ...['-m', `${bytes}B`, '-object', `memory-backend-memfd,id=memory,size=${bytes},share=on`],
-    ...['-kernel', config.kernel, '-initrd', config.initramfs],
+    ...['-kernel', kernel, '-initrd', initramfs],
     ...['-append', words.join(' ')],
     ...['-chardev', `socket,id=console,fd=${CONSOLE_DESCRIPTOR}`, '-serial', 'chardev:console'],
     ...['-qmp', `unix:${quoted(qmpSocket)},server=on,wait=off`],

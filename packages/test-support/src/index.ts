@@ -1,4 +1,5 @@
 export { isRunning, survivors } from './processes.ts';
+export { processesBelow } from './processes-below.ts';
 export {
   type ReadmeExampleOptions,
   type ReadmeExampleResult,

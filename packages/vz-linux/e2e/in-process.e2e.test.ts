@@ -8,11 +8,10 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import type { ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
-import { survivors } from '@zlayer/test-support';
+import { processesBelow, survivors } from '@zlayer/test-support';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { VzDriver, VzLinuxRuntime } from '../src/index.ts';
 import { IN_PROCESS } from './double.ts';
-import { emulatorsOf } from './processes.ts';
 
 const id = { service: 'inside', replica: 0 };
 
@@ -54,9 +53,9 @@ describe('containers whose machines are in the Node process, over the double of 
     await writeFile(join(directory, 'shared/file'), 'of the host\n');
     const storage = [{ type: 'bind', source: join(directory, 'shared'), target: '/shared' }] as const;
     // The registry is below this process as well.
-    const others = await emulatorsOf(process.pid);
+    const others = await processesBelow(process.pid);
     await start({ ports: [7777], storage: [...storage] });
-    const emulators = (await emulatorsOf(process.pid)).filter((pid) => !others.includes(pid));
+    const emulators = (await processesBelow(process.pid)).filter((pid) => !others.includes(pid));
     expect(emulators.length).toBeGreaterThan(0);
     expect(await runtime.exec(id, ['cat', '/shared/file'])).toMatchObject({ stdoutText: 'of the host\n' });
     const [mapping] = await runtime.portMappings(id);
@@ -94,7 +93,7 @@ describe('containers whose machines are in the Node process, over the double of 
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       await once(child.stdout, 'data');
-      const emulators = await emulatorsOf(child.pid ?? 0);
+      const emulators = await processesBelow(child.pid ?? 0);
       expect(emulators.length).toBeGreaterThan(0);
       child.kill(signal);
       await once(child, 'exit');

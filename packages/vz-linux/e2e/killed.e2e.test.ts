@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceSpecInput } from '@zlayer/runtime-core';
 import { type ServedImages, serveBusybox } from '@zlayer/test-images';
-import { isRunning, survivors } from '@zlayer/test-support';
+import { isRunning, processesBelow, survivors } from '@zlayer/test-support';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { VzLinuxRuntime } from '../src/index.ts';
 import { DOUBLE } from './double.ts';
-import { emulatorsOf, hostPid } from './processes.ts';
+import { hostPid } from './processes.ts';
 
 const OWNED = { service: 'owned', replica: 0 };
 const LINES = 1000;
@@ -51,7 +51,7 @@ describe('a container whose processes are killed', () => {
     const [said] = await Promise.race([once(owner.stdout, 'data'), exited]);
     expect(String(said)).toBe('running\n');
     const pid = await hostPid(state());
-    return [pid, ...(await emulatorsOf(pid))];
+    return [pid, ...(await processesBelow(pid))];
   };
 
   it('ends with its program, and is found ended by the next one', async () => {

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Vm, VmConfig } from '@zlayer/host';
-import { survivors } from '@zlayer/test-support';
+import { processesBelow, survivors } from '@zlayer/test-support';
 import { kernelArguments, resolveGuest } from '@zlayer/vzagent';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VzDriver } from '../src/index.ts';
 import { DOUBLE } from './double.ts';
-import { emulatorsOf, hostPid } from './processes.ts';
+import { hostPid } from './processes.ts';
 
 const READY = 1025;
 const CONTROL = 1024;
@@ -82,7 +82,7 @@ describe('VzDriver, over the double of the framework', () => {
     await booted.setMemoryTarget?.(128 * 1024 ** 2);
     expect(await booted.statistics?.()).toMatchObject({ processes: 1 });
 
-    const processes = [await hostPid(state()), ...(await emulatorsOf(await hostPid(state())))];
+    const processes = [await hostPid(state()), ...(await processesBelow(await hostPid(state())))];
     expect(processes.length).toBeGreaterThanOrEqual(4);
     expect(await found.kill()).toMatchObject({ reason: 'stopped' });
     expect(await booted.exited).toMatchObject({ reason: 'stopped' });
@@ -106,7 +106,7 @@ describe('VzDriver, over the double of the framework', () => {
   it('takes everything with it when its host program is killed, and the next launch is not disturbed', async () => {
     await boot();
     const pid = await hostPid(state());
-    const processes = await emulatorsOf(pid);
+    const processes = await processesBelow(pid);
     process.kill(pid, 'SIGKILL');
     expect(await vm?.exited).toMatchObject({ reason: 'lost', code: null });
     expect(await survivors(processes)).toEqual([]);

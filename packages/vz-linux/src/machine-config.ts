@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { VmConfig, VmDisk, VmShare } from '@zlayer/host';
+import { bootFiles, type VmConfig, type VmDisk, type VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 import type { VzLinuxMachineConfig } from '@zlayer/vz-native';
 
@@ -25,7 +25,7 @@ export function machineConfig(config: VmConfig, vsockSocket: string, listen: rea
  * @throws ZlayerError `INVALID_SPEC` for what the framework cannot do or would do otherwise than asked.
  */
 export function frameworkConfig(config: VmConfig): VzLinuxMachineConfig {
-  const { kernel, initramfs, commandLine, cpus, memoryBytes, shares, disks, network } = config;
+  const { commandLine, cpus, memoryBytes, shares, disks, network } = config;
   refuseIf(/[\0\n]/.test(commandLine), "its kernel's command line has more than one line");
   refuseIf(memoryBytes % MEBIBYTE !== 0, `${memoryBytes} bytes of memory are not whole MiB`);
   refuseIf(network.type === 'user' && network.restricted === true, 'its network cannot be restricted');
@@ -35,7 +35,8 @@ export function frameworkConfig(config: VmConfig): VzLinuxMachineConfig {
   const double = names.find((name, index) => names.indexOf(name) !== index);
   refuseIf(double !== undefined, `it has ${double} twice`);
   return {
-    ...{ kernel, initramfs, cpus, memoryBytes },
+    ...bootFiles(config),
+    ...{ cpus, memoryBytes },
     commandLine: shares.length === 0 ? commandLine : `${commandLine} zlayer.files=${REMEMBERED_FILES}`,
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),

@@ -49,10 +49,12 @@ static void take_word(const char *word, size_t length, struct cmdline *cmdline) 
 }
 
 void cmdline_parse(const char *text, struct cmdline *cmdline) {
+  // A VMM may have put words in quotes; none of ours has a space in it.
+  static const char between[] = " \t\n\"";
   *cmdline = (struct cmdline){0};
   while (*text != '\0') {
-    text += strspn(text, " \t\n");
-    size_t length = strcspn(text, " \t\n");
+    text += strspn(text, between);
+    size_t length = strcspn(text, between);
     take_word(text, length, cmdline);
     text += length;
   }

@@ -3,8 +3,11 @@
 #include "log.h"
 #include "loop.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <netpacket/packet.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -16,6 +19,8 @@ enum {
   CLIENT_PORT = 68,
   FIRST_RETRY_MILLIS = 500,  // the server is next door, in the VMM
   LAST_RETRY_MILLIS = 16000,
+  UDP_PROTOCOL_AT = 9,       // in an IPv4 header
+  UDP_HEADER = 8,
   SHORTEST_LEASE_SECONDS = 30,
   LONGEST_LEASE_SECONDS = 30 * 24 * 3600,
 };
@@ -24,10 +29,12 @@ enum state { SELECTING, REQUESTING, BOUND, RENEWING, REBINDING, REFUSED };
 
 static struct {
   enum state state;
-  struct source source;
+  struct source source;  // of whole packets: some servers send to the address that they offer, which no other socket gets
+  int sender;
   struct timer retry;
   struct timer next;  // renewal, rebinding, or the lease's end
   uint64_t retry_millis;
+  int interface;
   char name[IF_NAMESIZE];
   uint8_t mac[6];
   uint32_t transaction;
@@ -38,24 +45,35 @@ static struct {
 static void begin(enum state state);
 static void ready(struct source *source, uint32_t events);
 
-static bool open_socket(void) {
+static void close_sockets(void) {
+  if (client.source.fd >= 0) loop_close(&client.source);
+  if (client.sender >= 0) close(client.sender);
+  client.sender = -1;
+}
+
+static bool open_sockets(void) {
   if (client.source.fd >= 0) return true;
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+  client.sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
   struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(CLIENT_PORT)};
-  if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, client.name, (socklen_t)strlen(client.name)) == 0 &&
-      setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) == 0 &&
-      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-      bind(fd, (struct sockaddr *)&own, sizeof own) == 0 && loop_add(&client.source, fd, EPOLLIN, ready)) {
+  struct sockaddr_ll packets = {
+      .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE_IP), .sll_ifindex = client.interface};
+  if (setsockopt(client.sender, SOL_SOCKET, SO_BINDTODEVICE, client.name, (socklen_t)strlen(client.name)) == 0 &&
+      setsockopt(client.sender, SOL_SOCKET, SO_BROADCAST, &on, sizeof on) == 0 &&
+      setsockopt(client.sender, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      bind(client.sender, (struct sockaddr *)&own, sizeof own) == 0 &&
+      bind(fd, (struct sockaddr *)&packets, sizeof packets) == 0 && loop_add(&client.source, fd, EPOLLIN, ready)) {
     return true;
   }
   if (client.retry_millis == FIRST_RETRY_MILLIS) log_line("DHCP on %s: %m", client.name);
   if (fd >= 0) close(fd);
+  close_sockets();
   return false;
 }
 
 static void send_question(void) {
   // A program of the container may have had the port until now.
-  if (!open_socket()) return;
+  if (!open_sockets()) return;
   struct dhcp_question question = {.type = DHCP_REQUEST, .transaction = client.transaction};
   struct sockaddr_in server = {
       .sin_family = AF_INET, .sin_port = htons(SERVER_PORT), .sin_addr.s_addr = htonl(INADDR_BROADCAST)};
@@ -73,7 +91,7 @@ static void send_question(void) {
   }
   uint8_t packet[DHCP_LARGEST];
   size_t length = dhcp_write(&question, packet);
-  if (sendto(client.source.fd, packet, length, 0, (struct sockaddr *)&server, sizeof server) < 0 &&
+  if (sendto(client.sender, packet, length, 0, (struct sockaddr *)&server, sizeof server) < 0 &&
       client.retry_millis == FIRST_RETRY_MILLIS) {
     log_line("DHCP on %s: %m", client.name);
   }
@@ -120,7 +138,7 @@ static void bound(const struct dhcp_answer *answer) {
   client.lease = lease;
   client.state = BOUND;
   timer_stop(&client.retry);
-  loop_close(&client.source);
+  close_sockets();
   timer_start(&client.next, (uint64_t)lease.renewal_seconds * 1000, renew);
   client.changed(&client.lease);
 }
@@ -158,7 +176,10 @@ static void ready(struct source *source, uint32_t events) {
   uint8_t packet[DHCP_LARGEST];
   struct dhcp_answer answer;
   ssize_t got = recv(source->fd, packet, sizeof packet, 0);
-  if (got > 0 && dhcp_read(packet, (size_t)got, client.transaction, client.mac, &answer)) take(&answer);
+  ssize_t header = 4 * (packet[0] & 15) + UDP_HEADER;
+  if (got <= header || packet[UDP_PROTOCOL_AT] != IPPROTO_UDP) return;
+  // The number and the address in it say whose answer it is, whatever its port.
+  if (dhcp_read(packet + header, (size_t)(got - header), client.transaction, client.mac, &answer)) take(&answer);
 }
 
 static void begin(enum state state) {
@@ -179,6 +200,7 @@ void dhcp_start(int interface, const char *name, const uint8_t mac[6],
   memcpy(&client.transaction, mac + 2, sizeof client.transaction);
   client.transaction ^= (uint32_t)interface;
   client.changed = changed;
-  client.source.fd = -1;
+  client.interface = interface;
+  client.source.fd = client.sender = -1;
   begin(SELECTING);
 }

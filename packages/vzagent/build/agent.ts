@@ -1,11 +1,12 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ARCHITECTURES } from '@zlayer/runtime-core';
-import { agentPath, agentVersion } from '../src/agent.ts';
+import { agentPath, agentVersion, krunInitPath } from '../src/agent.ts';
 import { compileStatic } from './toolchain.ts';
 
-// Compiles the guest agent for every architecture into `dist/guest`.
+// Compiles the guest's programs for every architecture into `dist/guest`.
 const folder = join(import.meta.dirname, '../agent');
+const krunInit = join(import.meta.dirname, '../krun-init');
 const macros = { VZAGENT_VERSION: JSON.stringify(await agentVersion()) };
 const sources = (await readdir(folder)).filter((name) => name.endsWith('.c'));
 
@@ -13,5 +14,6 @@ for (const architecture of ARCHITECTURES) {
   const output = agentPath(architecture);
   await mkdir(join(output, '..'), { recursive: true });
   await compileStatic(architecture, sources, folder, output, macros);
+  await compileStatic(architecture, ['main.c'], krunInit, krunInitPath(architecture));
   console.log(`${architecture} agent: ${(await stat(output)).size} bytes`);
 }

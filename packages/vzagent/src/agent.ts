@@ -9,6 +9,11 @@ export function agentPath(architecture: Architecture): string {
   return packagePath(`dist/guest/${architecture}/vzagent`);
 }
 
+/** What is PID 1 in front of the agent where libkrun boots a guest. */
+export function krunInitPath(architecture: Architecture): string {
+  return packagePath(`dist/guest/${architecture}/krun-init`);
+}
+
 /** @throws {ZlayerError} `UNAVAILABLE` when this package was not built. */
 export async function readAgent(architecture: Architecture): Promise<{ bytes: Uint8Array; sha256: string }> {
   const path = agentPath(architecture);

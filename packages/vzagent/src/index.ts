@@ -1,7 +1,8 @@
-export { agentPath } from './agent.ts';
+export { agentPath, krunInitPath } from './agent.ts';
 export { type BuildBundleOptions, buildBundle } from './bundle/build-bundle.ts';
 export type { BundleFile, BundleManifest } from './bundle/bundle-manifest.ts';
 export { type CreateVolumeOptions, createVolume } from './bundle/create-volume.ts';
+export { localVolumeTemplate } from './bundle/local-volume-template.ts';
 export type { Bundle } from './bundle/open-bundle.ts';
 export { pushBundle } from './bundle/push-bundle.ts';
 export { defaultCacheDir } from './cache-dir.ts';

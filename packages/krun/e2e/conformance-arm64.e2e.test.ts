@@ -1,0 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { guestConformance } from '@zlayer/test-images/conformance';
+import { afterAll } from 'vitest';
+import { KrunRuntime } from '../src/index.ts';
+import { krunDouble } from './double.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'krun-double-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const double = await krunDouble(folder);
+
+guestConformance('KrunRuntime', {
+  architecture: 'arm64',
+  open: (dataDir) => new KrunRuntime({ dataDir, ...double }),
+});
