@@ -68,6 +68,8 @@ export interface Vm {
   setMemoryTarget?(bytes: number, options?: { signal?: AbortSignal | undefined }): Promise<void>;
   /** How much memory the guest has now. Absent where a driver cannot tell. */
   memory?(options?: { signal?: AbortSignal | undefined }): Promise<VmMemory>;
+  /** The guest's address as the host's DHCP server knows it. Absent where a driver cannot tell. */
+  address?(): Promise<string | undefined>;
   /** What the VM costs the host. Absent where a driver cannot tell. */
   statistics?(): Promise<ProcessStatistics>;
 }

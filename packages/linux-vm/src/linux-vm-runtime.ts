@@ -359,8 +359,12 @@ export class LinuxVmRuntime extends BaseRuntime {
     if (!isActive(found.state.status)) return undefined;
     const overlay = this.#overlays.get(found.instance);
     if (overlay !== undefined) return overlay;
-    const lease = this.#options.reachesGuests ? await this.#inGuest(container, (guest) => guest.address()) : undefined;
-    return lease ?? '127.0.0.1';
+    if (!this.#options.reachesGuests) return '127.0.0.1';
+    // What the guest says of itself is newer than what its host has written down.
+    return await this.#inGuest(
+      container,
+      async (guest) => (await guest.address()) ?? (await guest.machine.vm.address?.()) ?? '127.0.0.1',
+    );
   }
 
   override async portMappings(container: ContainerReference): Promise<PublishedPort[]> {

@@ -70,6 +70,16 @@ describe('VzDriver, over the double of the framework', () => {
     await booted.pause();
     const found = await driver.attach(state());
     expect(found.state).toBe('paused');
+    // As the DHCP server of a Mac's NAT writes it down for the machine's own MAC.
+    const { machine } = JSON.parse(await readFile(join(state(), 'host-config.json'), 'utf8')) as {
+      machine: { network: { mac: string } };
+    };
+    const hardware = machine.network.mac.replaceAll(/(^|:)0/g, '$1');
+    const lease = `{\n\tip_address=192.168.64.5\n\thw_address=1,${hardware}\n\tlease=0x7fffffff\n}\n`;
+    await writeFile(join(state(), 'leases'), lease);
+    const driverOfNat = new VzDriver({ ...DOUBLE, leasesFile: join(state(), 'leases') });
+    expect(await (await driverOfNat.attach(state())).address?.()).toBe('192.168.64.5');
+    expect(await found.address?.()).toBeUndefined();
     await expect(found.connect(CONTROL)).rejects.toMatchObject({ code: 'CONFLICT' });
     await found.resume();
     (await found.connect(CONTROL)).destroy();

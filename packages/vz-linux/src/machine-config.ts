@@ -41,8 +41,13 @@ export function frameworkConfig(config: VmConfig): VzLinuxMachineConfig {
     shares: shares.map(({ tag, path, readOnly }) => ({ tag, path, readOnly })),
     disks: disks.map(({ path, readOnly, serial, cache = 'cached' }) => ({ path, readOnly, serial, cache })),
     rosetta: config.translated !== undefined,
-    network: network.type === 'none' ? null : { mac: network.mac ?? pinnedMac(config.stateDirectory) },
+    network: network.type === 'none' ? null : { mac: macOf(config) },
   };
+}
+
+/** The address of its network device, if it has one. */
+export function macOf({ network, stateDirectory }: Pick<VmConfig, 'network' | 'stateDirectory'>): string {
+  return (network.type === 'user' ? network.mac : undefined) ?? pinnedMac(stateDirectory);
 }
 
 /** A machine that is started again keeps its address, as leases go by MAC; they are few, and last a day. */

@@ -16,8 +16,8 @@ import {
 import { type Architecture, type Availability, ZlayerError } from '@zlayer/runtime-core';
 import { queryVzHost, type VzSupport, vzHostPath, vzSupport } from '@zlayer/vz-native';
 import { findInProcess, forgetInProcess, launchInProcess } from './in-process-machines.ts';
-import { machineConfig } from './machine-config.ts';
-import { VzVm } from './vz-vm.ts';
+import { machineConfig, macOf } from './machine-config.ts';
+import { VzVm, type VzVmNetwork } from './vz-vm.ts';
 
 /** Less is of no use to a container, whatever the framework allows. */
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
@@ -35,6 +35,8 @@ export interface VzDriverOptions {
    * signed apps) and takes its machines with it when it ends. Default: `process`.
    */
   hosting?: 'process' | 'in-process' | undefined;
+  /** Where the host's DHCP server writes down what it has leased. Default: `/var/db/dhcpd_leases`. */
+  leasesFile?: string | undefined;
   /** An addon other than that of `@zlayer/vz-native`, for machines in this process. */
   addon?: string | undefined;
 }
@@ -46,10 +48,12 @@ export class VzDriver implements VmDriver {
   readonly #hostProgram: string | undefined;
   readonly #architecture: Architecture;
   readonly #addon: string | undefined;
+  readonly #leasesFile: string | undefined;
 
-  constructor({ hostProgram, architecture, hosting, addon }: VzDriverOptions = {}) {
+  constructor({ hostProgram, architecture, hosting, addon, leasesFile }: VzDriverOptions = {}) {
     this.#hostProgram = hostProgram;
     this.#addon = addon;
+    this.#leasesFile = leasesFile;
     this.keeps = hosting !== 'in-process';
     this.#architecture = architecture ?? (process.arch === 'arm64' ? 'arm64' : 'amd64');
   }
@@ -114,7 +118,9 @@ export class VzDriver implements VmDriver {
         () => closeAll(listeners),
         () => closeAll(listeners),
       );
-      return new VzVm(host, sockets.vsock, config.memoryBytes, 'running');
+      const { memoryBytes } = config;
+      const network = this.#network(config.network.type === 'none' ? null : { mac: macOf(config) });
+      return new VzVm(host, { vsockSocket: sockets.vsock, memoryBytes, state: 'running', network });
     } catch (error) {
       await closeAll(listeners);
       await removeRunDirectory(directory);
@@ -125,11 +131,16 @@ export class VzDriver implements VmDriver {
   async attach(stateDirectory: string): Promise<Vm> {
     const found = await findInProcess(stateDirectory);
     if (found !== undefined) return found;
-    const { directory, memoryBytes } = await readMachine(stateDirectory);
+    const { directory, memoryBytes, network } = await readMachine(stateDirectory);
     const sockets = socketsIn(directory);
     const host = await attachHost({ statusFile: statusFile(stateDirectory), controlSocket: sockets.control });
     const { machine } = await host.status().catch(() => ({ machine: undefined }));
-    return new VzVm(host, sockets.vsock, memoryBytes, machine === 'paused' ? 'paused' : 'running');
+    const state = machine === 'paused' ? 'paused' : 'running';
+    return new VzVm(host, { vsockSocket: sockets.vsock, memoryBytes, state, network: this.#network(network) });
+  }
+
+  #network(network: { mac: string } | null): VzVmNetwork | undefined {
+    return network === null ? undefined : { mac: network.mac, leasesFile: this.#leasesFile };
   }
 
   async #otherArchitecture(wanted: Architecture): Promise<ZlayerError> {
@@ -171,12 +182,17 @@ async function closeAll(listeners: readonly VsockListener[]): Promise<void> {
 }
 
 /** What the machine's host program was told. The run directory is not made anew: it is gone when the machine is. */
-async function readMachine(stateDirectory: string): Promise<{ directory: string; memoryBytes: number }> {
+async function readMachine(
+  stateDirectory: string,
+): Promise<{ directory: string; memoryBytes: number; network: { mac: string } | null }> {
   const config = (await readJsonFile(join(stateDirectory, 'host-config.json'))) as
-    | { runDirectory?: unknown; machine?: { memoryBytes?: unknown } }
+    | { runDirectory?: unknown; machine?: { memoryBytes?: unknown; network?: { mac?: unknown } | null } }
     | undefined;
   const directory = config?.runDirectory;
   const memoryBytes = config?.machine?.memoryBytes;
-  if (typeof directory === 'string' && typeof memoryBytes === 'number') return { directory, memoryBytes };
+  const mac = config?.machine?.network?.mac;
+  if (typeof directory === 'string' && typeof memoryBytes === 'number') {
+    return { directory, memoryBytes, network: typeof mac === 'string' ? { mac } : null };
+  }
   throw new ZlayerError('NOT_FOUND', `no machine was launched in ${stateDirectory}`, { subject: stateDirectory });
 }

@@ -10,7 +10,22 @@ import {
   type VmState,
 } from '@zlayer/host';
 import { type Cancellable, ZlayerError } from '@zlayer/runtime-core';
+import { findLease } from '@zlayer/vz-native';
 import { checkMemoryTarget } from './memory-target.ts';
+
+/** By which a machine's address is found. */
+export interface VzVmNetwork {
+  mac: string;
+  /** Where the host's DHCP server writes down what it has leased. Default: where that of a Mac does. */
+  leasesFile?: string | undefined;
+}
+
+export interface VzVmParts {
+  vsockSocket: string;
+  memoryBytes: number;
+  state: VmState;
+  network: VzVmNetwork | undefined;
+}
 
 /** A virtual machine that a `vz-host` holds. */
 export class VzVm implements Vm {
@@ -18,12 +33,14 @@ export class VzVm implements Vm {
   readonly #host: HostProcess;
   readonly #vsockSocket: string;
   readonly #memoryBytes: number;
+  readonly #network: VzVmNetwork | undefined;
   #state: VmState;
 
-  constructor(host: HostProcess, vsockSocket: string, memoryBytes: number, state: VmState) {
+  constructor(host: HostProcess, { vsockSocket, memoryBytes, state, network }: VzVmParts) {
     this.#host = host;
     this.#vsockSocket = vsockSocket;
     this.#memoryBytes = memoryBytes;
+    this.#network = network;
     this.#state = state;
     this.exited = host.exited.then((exit) => {
       this.#state = 'stopped';
@@ -80,6 +97,11 @@ export class VzVm implements Vm {
     checkMemoryTarget(bytes, this.#memoryBytes);
     await this.#refuseIfPaused('set its memory');
     await this.#host.request({ op: 'balloon', bytes });
+  }
+
+  async address(): Promise<string | undefined> {
+    if (this.#network === undefined) return undefined;
+    return (await findLease(this.#network.mac, { file: this.#network.leasesFile }))?.address;
   }
 
   /** Of `vz-host`. The guest's memory belongs to a process of the system's, which nobody is told of. */

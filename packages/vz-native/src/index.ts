@@ -1,3 +1,4 @@
+export { type DhcpLease, findLease, LEASES_FILE, parseLeases } from './dhcp-leases.ts';
 export type { MacGuestTools, MacRestoreImage } from './mac-guest-tools.ts';
 export { macGuestsByAddon } from './mac-guests-by-addon.ts';
 export { type HostToolsOptions, macGuestsByHost } from './mac-guests-by-host.ts';
