@@ -2,14 +2,14 @@
  * Checks on a real Mac what cannot be checked elsewhere, and ends in a table to report: `npm run verify:macos`.
  * With `--double` it checks itself, over the double of the framework on Linux.
  */
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { processStatistics } from '@zlayer/host';
 import { serveBusybox } from '@zlayer/test-images';
 import { VzDriver, VzLinuxRuntime } from '@zlayer/vz-linux';
-import { queryVzHost, randomMac, VzMachine, vzHostPath, vzSupport } from '@zlayer/vz-native';
+import { macGuestsByHost, queryVzHost, randomMac, VzMachine, vzHostPath, vzSupport } from '@zlayer/vz-native';
 import { resolveGuest } from '@zlayer/vzagent';
 import { checks, type Step } from './checks.ts';
 
@@ -25,8 +25,17 @@ const hostProgram = (): string => (isDouble ? join(built, 'vz-host') : vzHostPat
 const addon = isDouble ? { addon: join(built, 'vz-native.node') } : {};
 
 const dataDir = await mkdtemp(join(tmpdir(), 'zlayer-verify-'));
+if (isDouble) await standForApple(join(dataDir, 'macos'));
 const served = await serveBusybox({ architectures: [architecture], images: { plain: {} } });
 let runtime: VzLinuxRuntime | undefined;
+
+/** What the double answers in Apple's place. */
+async function standForApple(folder: string): Promise<void> {
+  await mkdir(folder);
+  const image = { build: '24B83', version: '15.1.0', hardwareModel: 2, minCpus: 2, minMemoryBytes: 4 * 1024 ** 3 };
+  await writeFile(join(folder, 'latest.ipsw'), JSON.stringify(image));
+  process.env['VZ_DOUBLE_MACOS'] = folder;
+}
 
 /** Set by the steps before. */
 const made = (): VzLinuxRuntime => {
@@ -75,6 +84,20 @@ const steps: Step[] = [
       const { supported, entitled, rosetta } = vzSupport(addon);
       if (!supported) throw new Error('it says that machines are not supported');
       return `${randomMac(addon)}, ${entitled ? 'entitled' : 'not entitled'}, Rosetta ${rosetta}`;
+    },
+  ],
+  [
+    'what guests that run macOS need',
+    async () => {
+      if (architecture === 'amd64') return 'not tried: they are for Macs with Apple silicon';
+      const tools = macGuestsByHost(hostProgram());
+      const { version, build, needs } = await tools.findLatestRestoreImage();
+      if (needs === undefined) throw new Error(`this Mac cannot run macOS ${version}`);
+      const model = await tools.checkHardwareModel(needs.hardwareModel);
+      if (model !== 'supported') throw new Error(`its hardware model is ${model}`);
+      await tools.createAuxiliaryStorage(join(dataDir, 'aux.img'), needs.hardwareModel);
+      const identifier = await tools.newMachineIdentifier();
+      return `macOS ${version} (${build}), ${needs.minCpus} CPUs, ${identifier.length} characters of identity`;
     },
   ],
   [

@@ -106,6 +106,13 @@ describe('krun-host, under the address and undefined-behaviour sanitizers', () =
     );
   });
 
+  it('can be ended though libkrun hangs, as it does with more processors than the host has', async () => {
+    const file = join(directory, 'many.json');
+    writeFileSync(file, JSON.stringify({ ...config(), cpus: 255 }));
+    const hanging = promisify(execFile)(program, [file], { timeout: 1000 });
+    await expect(hanging).rejects.toMatchObject({ killed: true, signal: 'SIGTERM' });
+  });
+
   it('tells what a library can do', async () => {
     const { code, stdout } = await run('--probe', library);
     expect({ code, found: JSON.parse(stdout) }).toMatchObject({ code: 0, found: { library, version: '1.19' } });
