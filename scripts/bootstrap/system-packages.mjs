@@ -34,6 +34,7 @@ export const REQUIREMENTS = {
   'erofs-utils': ['mkfs.erofs'],
   kmod: ['depmod'],
   openssl: ['openssl'],
+  lz4: ['lz4'],
   make: ['make'],
   passt: ['passt'],
   python3: ['python3'],

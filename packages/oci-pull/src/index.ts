@@ -12,6 +12,7 @@ export type { OpenBlobOptions, OpenedBlob } from './image-source.ts';
 export { ImageStore, type WriteBlobOptions } from './image-store.ts';
 export { type ImportArchiveOptions, importArchive } from './import-archive.ts';
 export { type ImportLayoutOptions, importLayout } from './import-layout.ts';
+export { inParallel } from './in-parallel.ts';
 export type { ArtifactLayer, ArtifactManifest, Descriptor, ImageManifest } from './manifest.ts';
 export type { Pin } from './pins.ts';
 export type { Platform } from './platform.ts';

@@ -1,0 +1,4 @@
+export { type DecodeOptions, decodeAppleLz4, encodeAppleLz4 } from './lz4/apple-lz4.ts';
+export { BUNDLE_FILES, type MacBundle, type MacBundleManifest, openBundle } from './mac-bundle.ts';
+export { type DiskProgress, type PullTartImageOptions, pullTartImage } from './tart/pull-tart-image.ts';
+export { parseTartConfig, type TartConfig } from './tart/tart-config.ts';
