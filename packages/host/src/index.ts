@@ -8,6 +8,7 @@ export type { CommonHostConfig, HostConfig, HostProgram, SpecialHostConfig } fro
 export type { HostProcess } from './host-process.ts';
 export { hostProgramPath } from './host-program.ts';
 export { type HostChild, type HostExit, type HostStatus, readHostStatus } from './host-status.ts';
+export { isExecutable } from './is-executable.ts';
 export { readJsonFile } from './json-file.ts';
 export { type LaunchHostOptions, launchHost } from './launch-host.ts';
 export { FileLock, type LockOptions, withFileLock } from './lock/file-lock.ts';
@@ -18,6 +19,7 @@ export { diskUsage } from './orphans/disk-usage.ts';
 export { type FindOrphansOptions, findOrphans, type Orphan, removeOrphan } from './orphans/find-orphans.ts';
 export { findHosts, type RunningHost } from './orphans/host-processes.ts';
 export { type ClaimOptions, findOwner, type OwnerRecord, Ownership, ownerGone } from './owner/ownership.ts';
+export { pinnedMac } from './pinned-mac.ts';
 export type { DatagramChannel } from './ports/datagram-channel.ts';
 export { findPortHolder, type PortHolder } from './ports/port-holder.ts';
 export { ALL_ADDRESSES, type PortConnector, PortPublisher, type PublishOptions } from './ports/port-publisher.ts';

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { bootFiles, type VmConfig } from '@zlayer/host';
+import { bootFiles, pinnedMac, type VmConfig } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 import { kernelFormat } from './kernel-format.ts';
 
@@ -72,14 +71,6 @@ async function bootOf(
     },
     files: [kernel, initramfs ?? ''],
   };
-}
-
-/** A machine that is started again keeps its address. */
-function pinnedMac(stateDirectory: string): string {
-  const bytes = createHash('sha256').update(stateDirectory).digest().subarray(0, 6);
-  // Locally administered, and nobody's group.
-  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function refuseIf(wrong: boolean, why: string): void {

@@ -1,5 +1,5 @@
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { isExecutable } from '@zlayer/host';
 
 /** Gives a machine connections to the outside, through those of the host. It needs no privileges. */
 export function findPasst(env: NodeJS.ProcessEnv = process.env): string | undefined {
@@ -17,12 +17,3 @@ export const passtArguments = (program: string, socket: string): string[] => [
   ...['--tcp-ports', 'none', '--udp-ports', 'none'],
   ...(process.getuid?.() === 0 ? ['--runas', '0:0'] : []),
 ];
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}

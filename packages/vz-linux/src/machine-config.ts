@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { bootFiles, type VmConfig, type VmDisk, type VmShare } from '@zlayer/host';
+import { bootFiles, pinnedMac, type VmConfig, type VmDisk, type VmShare } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 import type { VzLinuxMachineConfig } from '@zlayer/vz-native';
 
@@ -48,14 +47,6 @@ export function frameworkConfig(config: VmConfig): VzLinuxMachineConfig {
 /** The address of its network device, if it has one. */
 export function macOf({ network, stateDirectory }: Pick<VmConfig, 'network' | 'stateDirectory'>): string {
   return (network.type === 'user' ? network.mac : undefined) ?? pinnedMac(stateDirectory);
-}
-
-/** A machine that is started again keeps its address, as leases go by MAC; they are few, and last a day. */
-export function pinnedMac(stateDirectory: string): string {
-  const bytes = createHash('sha256').update(stateDirectory).digest().subarray(0, 6);
-  // Locally administered, and nobody's group.
-  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function checkTag({ tag }: VmShare): void {

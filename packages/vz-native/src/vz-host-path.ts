@@ -1,6 +1,6 @@
-import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isExecutable } from '@zlayer/host';
 import { ZlayerError } from '@zlayer/runtime-core';
 
 /** The same from src (in tests) and from dist: both lie in the package's folder. */
@@ -25,15 +25,6 @@ export function vzHostPath(platform: NodeJS.Platform = process.platform, folder:
     subject: paths[0],
     remedy: 'Install @zlayer/vz-native again; in a checkout, build it (pnpm --filter @zlayer/vz-native build).',
   });
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The property list of what `vz-host` has to be allowed. */
