@@ -1,0 +1,14 @@
+export { type Explanation, explain } from './explain.ts';
+export { formatProfile } from './format-profile.ts';
+export { generateProfile } from './generate-profile.ts';
+export type { SandboxRequest, SocketAddress } from './language/evaluate.ts';
+export type { Filter, ProfileParameters } from './language/filter.ts';
+export { type ProfileRule, parseProfile } from './language/parse-profile.ts';
+export type {
+  SandboxFolder,
+  SandboxGpu,
+  SandboxNetwork,
+  SandboxPolicy,
+  SandboxSocket,
+} from './sandbox-policy.ts';
+export { type SandboxProfile, sandboxExecArguments } from './sandbox-profile.ts';

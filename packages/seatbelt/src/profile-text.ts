@@ -1,0 +1,39 @@
+import { quoteString } from './language/quote-string.ts';
+
+/** Collects the text of a profile and the parameters that it names. */
+export class ProfileText {
+  readonly #lines: string[] = [];
+  readonly #parameters: Record<string, string> = {};
+
+  /** @param title constant text or numbers: what users write never stands in a comment. */
+  section(title: string): void {
+    this.#lines.push('', `; ${title}`);
+  }
+
+  line(text: string): void {
+    this.#lines.push(text);
+  }
+
+  rule(action: 'allow' | 'deny', operations: readonly string[], filters: readonly string[] = []): void {
+    const head = `(${action} ${operations.join(' ')}`;
+    const [only] = filters;
+    if (only === undefined) this.line(`${head})`);
+    else if (filters.length === 1) this.line(`${head} ${only})`);
+    else this.line(`${head}\n  ${filters.join('\n  ')})`);
+  }
+
+  /** Sets a parameter, and gives the expression that stands for its value. */
+  parameter(name: string, value: string): string {
+    this.#parameters[name] = value;
+    return `(param ${quoteString(name)})`;
+  }
+
+  finish(): { text: string; parameters: Readonly<Record<string, string>> } {
+    return { text: `${this.#lines.join('\n')}\n`, parameters: this.#parameters };
+  }
+}
+
+/** Filters of one kind, for constants. */
+export function filters(kind: string, values: readonly string[]): string[] {
+  return values.map((value) => `(${kind} ${quoteString(value)})`);
+}
