@@ -105,7 +105,11 @@ describe('files', () => {
 
   test('a read-only folder can be read and not written', async () => {
     const folders = [{ path: join(folder, 'outside'), access: 'read' as const }];
-    const result = await run({ ...base, folders }, 'cat "$1/file"; echo x > "$1/file"', join(folder, 'outside'));
+    const result = await run(
+      { ...base, folders, tag: 'x' },
+      'cat "$1/file"; echo x > "$1/file"',
+      join(folder, 'outside'),
+    );
     expect(result).toMatchObject({ stdout: 'outside\n', stderr: expect.stringContaining('Permission denied') });
     expect(result.code).not.toBe(0);
   });

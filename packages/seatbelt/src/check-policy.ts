@@ -9,6 +9,7 @@ const MAX_PORTS = 1024;
 
 /** @throws ZlayerError `INVALID_SPEC` that names the field. */
 export function checkPolicy(policy: SandboxPolicy): void {
+  if (policy.tag !== undefined) checkTag(policy.tag);
   checkPath('rootfs', policy.rootfs);
   checkPath('workspace', policy.workspace);
   checkFolders(policy);
@@ -19,6 +20,11 @@ export function checkPolicy(policy: SandboxPolicy): void {
   checkPorts('network.bindPorts', network.bindPorts);
   checkPorts('network.connectPorts', network.connectPorts);
   checkPorts('network.outboundPorts', network.outboundPorts ?? []);
+}
+
+/** @throws ZlayerError `INVALID_SPEC`. */
+export function checkTag(tag: string): void {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(tag)) throw invalid('tag', 'has not 1 to 64 letters, digits, `-`, `_`', tag);
 }
 
 function checkFolders({ rootfs, workspace, folders = [] }: SandboxPolicy): void {

@@ -256,6 +256,16 @@ describe('explain', () => {
   });
 });
 
+test('every denial carries the tag, and a tag that could be more than a word is refused', () => {
+  const folders = [{ path: '/v', access: 'read' as const }];
+  const { text, parameters } = formatProfile({ ...BASE, folders, tag: 'web-1' });
+  const denials = parseProfile(text, parameters).filter((rule) => rule.action === 'deny');
+  expect(denials.map((rule) => rule.message)).toEqual(['web-1', 'web-1']);
+  for (const tag of ['', 'a b', '"', 'a\nb', 'x'.repeat(65)]) {
+    expect(() => formatProfile({ ...BASE, tag })).toThrow(expect.objectContaining({ subject: 'tag' }));
+  }
+});
+
 test("a terminal that the process did not open itself, as the user's own, stays closed", () => {
   const request = { operation: 'file-write-data', path: '/dev/ttys001' };
   expect(explain(formatProfile(BASE), request).allowed).toBe(false);

@@ -26,9 +26,9 @@ const RESOLVER_FILES = ['/private/etc/hosts', '/private/etc/resolv.conf', '/priv
  */
 export function formatProfile(policy: SandboxPolicy): SandboxProfile {
   checkPolicy(policy);
-  const profile = new ProfileText();
+  const profile = new ProfileText(policy.tag);
   profile.line('(version 1)');
-  profile.line('(deny default)');
+  profile.rule('deny', ['default']);
   addProcess(profile);
   addSystem(profile, policy.platformPrograms ?? true);
   addFolders(profile, policy);

@@ -4,6 +4,12 @@ import { quoteString } from './language/quote-string.ts';
 export class ProfileText {
   readonly #lines: string[] = [];
   readonly #parameters: Record<string, string> = {};
+  readonly #denialSuffix: readonly string[];
+
+  /** @param tag what the log adds to denials. */
+  constructor(tag: string | undefined) {
+    this.#denialSuffix = tag === undefined ? [] : [`(with message ${quoteString(tag)})`];
+  }
 
   /** @param title constant text or numbers: what users write never stands in a comment. */
   section(title: string): void {
@@ -15,11 +21,12 @@ export class ProfileText {
   }
 
   rule(action: 'allow' | 'deny', operations: readonly string[], filters: readonly string[] = []): void {
+    const parts = action === 'deny' ? [...filters, ...this.#denialSuffix] : filters;
     const head = `(${action} ${operations.join(' ')}`;
-    const [only] = filters;
+    const [only] = parts;
     if (only === undefined) this.line(`${head})`);
-    else if (filters.length === 1) this.line(`${head} ${only})`);
-    else this.line(`${head}\n  ${filters.join('\n  ')})`);
+    else if (filters.length <= 1) this.line(`${head} ${parts.join(' ')})`);
+    else this.line(`${head}\n  ${parts.join('\n  ')})`);
   }
 
   /** Sets a parameter, and gives the expression that stands for its value. */

@@ -14,6 +14,8 @@ export interface SandboxPolicy {
   network?: SandboxNetwork | undefined;
   /** Unix sockets that can be used whatever `network` says. */
   unixSockets?: readonly SandboxSocket[] | undefined;
+  /** What the system's log adds to denials, so that `watchViolations` finds them: 1 to 64 letters, digits, `-`, `_`. */
+  tag?: string | undefined;
 }
 
 export type SandboxGpu = 'none' | 'metal' | 'mps';

@@ -26,5 +26,5 @@ export const TYPICAL_POLICIES: Readonly<Record<string, SandboxPolicy>> = {
     ],
   },
   metal: { ...BASE, gpu: 'metal' },
-  mps: { ...BASE, gpu: 'mps', network: { mode: 'localhost', bindPorts: [], connectPorts: [11434] } },
+  mps: { ...BASE, tag: 'web-1_f3a9', gpu: 'mps', network: { mode: 'localhost', bindPorts: [], connectPorts: [11434] } },
 };

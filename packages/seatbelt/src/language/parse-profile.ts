@@ -8,6 +8,8 @@ export interface ProfileRule {
   /** Names such as `file-read-data`; `file-read*` stands for all that begin so, `default` for what no rule is about. */
   operations: readonly string[];
   filters: readonly Filter[];
+  /** What `(with message "…")` adds to the log. */
+  message: string | undefined;
   /** Where it begins; counts from 1. */
   line: number;
   /** As the profile writes it. */
@@ -41,9 +43,11 @@ function rule(expression: Expression, text: string, comments: readonly Comment[]
   if (expression.kind !== 'list' || (name !== 'allow' && name !== 'deny')) {
     throw profileError(expression.line, `${name} is not known`);
   }
-  const firstFilter = rest.findIndex(({ kind }) => kind !== 'symbol');
-  const operations = (firstFilter < 0 ? rest : rest.slice(0, firstFilter)).map(symbol);
-  const filters = firstFilter < 0 ? [] : rest.slice(firstFilter).map((filter) => parseFilter(filter, set));
+  const firstList = rest.findIndex(({ kind }) => kind !== 'symbol');
+  const operations = (firstList < 0 ? rest : rest.slice(0, firstList)).map(symbol);
+  const lists = firstList < 0 ? [] : rest.slice(firstList);
+  const message = lists.find(isModifier);
+  const filters = lists.filter((list) => list !== message).map((filter) => parseFilter(filter, set));
   if (operations.length === 0) throw profileError(expression.line, 'a rule names no operation');
   for (const operation of operations) {
     if (!OPERATION.test(operation)) throw profileError(expression.line, `${operation} is no operation`);
@@ -52,8 +56,21 @@ function rule(expression: Expression, text: string, comments: readonly Comment[]
     action: name,
     operations,
     filters,
+    message: message === undefined ? undefined : messageOf(message),
     line: expression.line,
     text: text.slice(expression.start, expression.end),
     section: comments.findLast((comment) => comment.line < expression.line)?.text,
   };
+}
+
+function isModifier(expression: Expression): boolean {
+  return call(expression).name === 'with';
+}
+
+function messageOf(modifier: Expression): string {
+  const [kind, message, ...more] = call(modifier).rest;
+  if (kind === undefined || symbol(kind) !== 'message' || message?.kind !== 'string' || more.length > 0) {
+    throw profileError(modifier.line, 'the modifier is not (with message "…")');
+  }
+  return message.value;
 }

@@ -155,10 +155,19 @@ static void interpret_operation(struct context *context, const char *operation, 
   else if (!has_no_counterpart(operation)) cannot(context, operation);
 }
 
-static void interpret_rule(struct context *context, const struct expression *rule) {
+/* Without the words for the log, which only come last. */
+static void drop_message(struct expression *rule) {
+  struct expression *last = rule->first;
+  while (last->next != NULL && !is_call(last->next, "with")) last = last->next;
+  if (last->next != NULL && last->next->next != NULL) fail(WRONG_PROFILE, "line %d: (with ...) comes last", rule->line);
+  last->next = NULL;
+}
+
+static void interpret_rule(struct context *context, struct expression *rule) {
   context->rule = rule;
   context->denies = is_call(rule, "deny");
   if (!context->denies && !is_call(rule, "allow")) fail(WRONG_PROFILE, "line %d: a rule is expected", rule->line);
+  drop_message(rule);
   const struct expression *filter = rule->first->next;
   while (filter != NULL && filter->kind == SYMBOL) filter = filter->next;
   for (const struct expression *name = rule->first->next; name != filter; name = name->next) {
@@ -170,11 +179,11 @@ static void interpret_rule(struct context *context, const struct expression *rul
   }
 }
 
-struct policy *interpret(const struct expression *profile, const struct parameter *parameters, size_t count) {
+struct policy *interpret(struct expression *profile, const struct parameter *parameters, size_t count) {
   struct context context = {
       .policy = allocate(sizeof(struct policy)), .parameters = parameters, .parameter_count = count};
   if (!is_call(profile, "version")) fail(WRONG_PROFILE, "line 1: a profile begins with its version");
-  for (const struct expression *rule = profile->next; rule != NULL; rule = rule->next) {
+  for (struct expression *rule = profile->next; rule != NULL; rule = rule->next) {
     interpret_rule(&context, rule);
   }
   return context.policy;

@@ -32,4 +32,4 @@ struct policy {
 enum { MAX_PARAMETERS = 1024 };
 
 /* What can be enforced of a profile; ends the process if that would be less, or other, than the profile says. */
-struct policy *interpret(const struct expression *profile, const struct parameter *parameters, size_t count);
+struct policy *interpret(struct expression *profile, const struct parameter *parameters, size_t count);
