@@ -114,6 +114,12 @@ describe('files', () => {
     expect(result.code).not.toBe(0);
   });
 
+  test('a read-only root file system is not written', async () => {
+    const result = await run({ ...base, readOnlyRoot: true }, 'cat "$1/file"; echo x > "$1/new"', base.rootfs);
+    expect(result).toMatchObject({ stdout: 'rootfs\n', stderr: expect.stringContaining('Permission denied') });
+    await expect(access(join(base.rootfs, 'new'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   test('a read-only folder in a writable one stays read-only, and a writable one in that is writable', async () => {
     const inner = join(base.rootfs, 'inner');
     const innermost = join(inner, 'innermost');

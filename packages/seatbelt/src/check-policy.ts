@@ -27,12 +27,13 @@ export function checkTag(tag: string): void {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(tag)) throw invalid('tag', 'has not 1 to 64 letters, digits, `-`, `_`', tag);
 }
 
-function checkFolders({ rootfs, workspace, folders = [] }: SandboxPolicy): void {
+function checkFolders({ rootfs, readOnlyRoot = false, workspace, folders = [] }: SandboxPolicy): void {
   checkCount('folders', folders, MAX_FOLDERS);
   const seen = new Map<string, 'read' | 'write'>([
-    [rootfs, 'write'],
+    [rootfs, readOnlyRoot ? 'read' : 'write'],
     [workspace, 'write'],
   ]);
+  if (readOnlyRoot && rootfs === workspace) throw invalid('workspace', 'is the read-only root file system', workspace);
   for (const [index, { path, access, storage }] of folders.entries()) {
     const field = `folders[${index}]`;
     checkPath(`${field}.path`, path);

@@ -152,6 +152,14 @@ describe('folders', () => {
     expect(explain(profile, { operation: 'file-write-data', path: '/private/var/x' }).allowed).toBe(false);
   });
 
+  test('a read-only root file system is not written, and a workspace in it is', () => {
+    const profile = formatProfile({ rootfs: '/v', workspace: '/v/tmp', readOnlyRoot: true });
+    expect(explain(profile, { operation: 'file-write-create', path: '/v/x' }).rule?.section).toContain('readOnlyRoot');
+    expect(explain(profile, { operation: 'file-read-data', path: '/v/x' }).allowed).toBe(true);
+    expect(explain(profile, { operation: 'file-write-create', path: '/v/tmp/x' }).allowed).toBe(true);
+    expect(() => formatProfile({ rootfs: '/v', workspace: '/v', readOnlyRoot: true })).toThrow('workspace');
+  });
+
   test('one path cannot be both read-only and writable, not even the root file system', () => {
     const both: SandboxPolicy['folders'] = [
       { path: '/v', access: 'read' },

@@ -76,9 +76,17 @@ interface Tree {
   serves: string;
 }
 
-function addFolders(profile: ProfileText, { rootfs, workspace, folders = [] }: SandboxPolicy): void {
+function addFolders(
+  profile: ProfileText,
+  { rootfs, readOnlyRoot = false, workspace, folders = [] }: SandboxPolicy,
+): void {
   const trees: Tree[] = [
-    { path: rootfs, access: 'write', parameter: 'ROOTFS', serves: 'image: the root file system' },
+    {
+      path: rootfs,
+      access: readOnlyRoot ? 'read' : 'write',
+      parameter: 'ROOTFS',
+      serves: readOnlyRoot ? 'image, readOnlyRoot: the root file system' : 'image: the root file system',
+    },
     { path: workspace, access: 'write', parameter: 'WORKSPACE', serves: 'every container: its workspace' },
   ];
   const given = folders.toSorted((a, b) => compare(a.path, b.path) || (a.storage ?? -1) - (b.storage ?? -1));

@@ -4,6 +4,7 @@ export { generateProfile } from './generate-profile.ts';
 export type { SandboxRequest, SocketAddress } from './language/evaluate.ts';
 export type { Filter, ProfileParameters } from './language/filter.ts';
 export { type ProfileRule, parseProfile } from './language/parse-profile.ts';
+export { type PolicyPlaces, policyForSpec } from './policy-for-spec.ts';
 export type {
   SandboxFolder,
   SandboxGpu,

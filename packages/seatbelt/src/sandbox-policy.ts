@@ -1,7 +1,9 @@
 /** What a process may do. Whatever is not here is denied. Every path is an absolute path of the host: there is no chroot. */
 export interface SandboxPolicy {
-  /** The container's own files: read, written, executed. */
+  /** The container's own files: read, executed and, unless `readOnlyRoot`, written. */
   rootfs: string;
+  /** Default: false. */
+  readOnlyRoot?: boolean | undefined;
   /** The container's other writable folder, for temporary files. */
   workspace: string;
   /** Further folders or files. Where one lies in another, the inner one's access counts there. */
