@@ -7,7 +7,13 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateProfile, type SandboxPolicy, sandboxExecArguments, watchViolations } from '@zlayer/seatbelt';
+import {
+  generateProfile,
+  type SandboxPolicy,
+  sandboxExecArguments,
+  seatbeltAvailability,
+  watchViolations,
+} from '@zlayer/seatbelt';
 import { checks, type Step } from '../verify-macos/checks.ts';
 
 const [, , sandboxExec = '/usr/bin/sandbox-exec'] = process.argv;
@@ -93,6 +99,14 @@ const file = (path: string): string => join(path, 'file');
 
 const steps: Step[] = [
   ['system', async () => `${process.platform} ${release()}, ${process.arch}, Node ${process.versions.node}`],
+  [
+    'available',
+    async () => {
+      const { available, ...why } = await seatbeltAvailability({ program: sandboxExec });
+      if (!available) throw new Error(JSON.stringify(why));
+      return 'a profile is applied';
+    },
+  ],
   ['a program runs', async () => allowed(await shell(base, 'echo ran'), 'ran')],
   ['its own files are read', async () => allowed(await shell(base, 'cat "$1"', file(base.rootfs)), 'content')],
   ['its own files are written', async () => allowed(await shell(base, 'echo x > "$1"', file(base.workspace)))],

@@ -13,6 +13,7 @@ export type {
   SandboxSocket,
 } from './sandbox-policy.ts';
 export { type SandboxProfile, sandboxExecArguments } from './sandbox-profile.ts';
+export { type SeatbeltAvailabilityOptions, seatbeltAvailability } from './seatbelt-availability.ts';
 export { allowingRule } from './violations/allowing-rule.ts';
 export { parseViolation } from './violations/parse-violation.ts';
 export type { Violation } from './violations/violation.ts';
