@@ -70,15 +70,13 @@ export class KrunDriver implements VmDriver {
       return { available: false, reason, remedy: 'It needs Linux with KVM, or a Mac with Apple silicon.' };
     }
     try {
-      const { version, blk, jail } = await this.#probe();
+      const { version, net, blk, jail } = await this.#probe();
       if (!blk)
         return { available: false, reason: 'this libkrun was built without disks', remedy: 'Build it with BLK=1.' };
       if (!jail) return noJail();
       const fault = this.#options.needsKvm === false ? undefined : await hypervisorFault();
       if (fault !== undefined) return { available: false, ...fault };
-      const network = await this.#passt();
-      const outside =
-        network === undefined ? 'no connections to the outside: passt is not installed' : 'network by passt';
+      const outside = outsideNote(net, await this.#passt());
       return { available: true, notes: [`libkrun ${version} or later`, outside] };
     } catch (error) {
       if (!(error instanceof ZlayerError)) throw error;
@@ -214,6 +212,12 @@ export class KrunDriver implements VmDriver {
 }
 
 const statusFile = (stateDirectory: string): string => join(stateDirectory, 'vm.json');
+
+/** passt serves only a machine that can have a network device. */
+function outsideNote(net: boolean, passt: string | undefined): string {
+  if (!net) return 'no connections to the outside: this libkrun was built without network devices';
+  return passt === undefined ? 'no connections to the outside: passt is not installed' : 'network by passt';
+}
 
 const noJail = (): Availability => ({
   available: false,

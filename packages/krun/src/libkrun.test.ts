@@ -70,6 +70,25 @@ describe('a libkrun', () => {
     expect(installRemedy('linux')).toContain('ZLAYER_LIBKRUN');
   });
 
+  it('that was built without network devices promises no network, also where passt is installed', async () => {
+    const driver = (path: string): KrunDriver =>
+      new KrunDriver({ library: path, needsKvm: false, passt: process.execPath });
+    expect(await driver(await library('net')).availability()).toMatchObject({
+      notes: [expect.any(String), 'network by passt'],
+    });
+    expect(await driver(await library('no-net', ['KRUN_DOUBLE_NET=0'])).availability()).toMatchObject({
+      notes: [expect.any(String), expect.stringContaining('built without network devices')],
+    });
+  });
+
+  it('that was built without disks is refused, before a container is made on it', async () => {
+    const path = await library('no-blk', ['KRUN_DOUBLE_BLK=0']);
+    expect(await new KrunDriver({ library: path, needsKvm: false }).availability()).toMatchObject({
+      available: false,
+      reason: expect.stringContaining('without disks'),
+    });
+  });
+
   it('is the one that the environment names', async () => {
     const path = await library('named');
     const env = { ...process.env, ZLAYER_LIBKRUN: path };

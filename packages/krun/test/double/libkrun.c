@@ -7,7 +7,8 @@
  *   KRUN_DOUBLE_FIRMWARE      a folder with `kernel` and `initramfs`, in the place of libkrunfw
  *   KRUN_DOUBLE_OUTSIDE       if set, guests have the whole host as the share `outside`, as far as this process has
  *
- * Compiled with KRUN_DOUBLE_VERSION 16 to 19 it is as old as that, and with KRUN_DOUBLE_CRASHES it crashes when it is loaded.
+ * Compiled with KRUN_DOUBLE_VERSION 16 to 19 it is as old as that, with KRUN_DOUBLE_CRASHES it crashes when it is loaded,
+ * and with KRUN_DOUBLE_NET or KRUN_DOUBLE_BLK 0 it was built without network devices or disks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,13 @@
 
 #ifndef KRUN_DOUBLE_VERSION
 #define KRUN_DOUBLE_VERSION 19
+#endif
+
+#ifndef KRUN_DOUBLE_NET
+#define KRUN_DOUBLE_NET 1
+#endif
+#ifndef KRUN_DOUBLE_BLK
+#define KRUN_DOUBLE_BLK 1
 #endif
 
 #define PUBLIC __attribute__((visibility("default")))
@@ -63,7 +71,7 @@ PUBLIC int32_t krun_free_ctx(uint32_t ctx_id) {
 #if KRUN_DOUBLE_VERSION >= 17
 PUBLIC int32_t krun_has_feature(uint64_t feature) {
   if (feature > 11) return -EINVAL;
-  return feature == KRUN_FEATURE_NET || feature == KRUN_FEATURE_BLK;
+  return (feature == KRUN_FEATURE_NET && KRUN_DOUBLE_NET) || (feature == KRUN_FEATURE_BLK && KRUN_DOUBLE_BLK);
 }
 
 PUBLIC int32_t krun_disable_implicit_vsock(uint32_t ctx_id) {
