@@ -98,9 +98,10 @@ void machine_become(const struct krun_api *api, const struct configuration *mach
   uint32_t ctx = (uint32_t)made;
   bool configured = done(api->krun_set_vm_config(ctx, machine->cpus, machine->memory_mib), "its size", failure) &&
                     set_boot(api, ctx, machine, failure) && add_devices(api, ctx, machine, failure) &&
+                    /* Landlock confines this thread and its children: none starts before. */
+                    enter_jail(machine, failure) &&
                     console_pump_start(machine->console, console, sizeof console, failure) &&
-                    done(api->krun_set_console_output(ctx, console), "its console", failure) &&
-                    enter_jail(machine, failure);
+                    done(api->krun_set_console_output(ctx, console), "its console", failure);
   if (configured) done(api->krun_start_enter(ctx), "to start the machine", failure);
   if (failure->message[0] == '\0') fail(failure, "libkrun did not start the machine, and gave no reason");
   api->krun_free_ctx(ctx);

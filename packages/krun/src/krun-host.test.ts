@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -111,6 +112,25 @@ describe('krun-host, under the address and undefined-behaviour sanitizers', () =
     writeFileSync(file, JSON.stringify({ ...config(), cpus: 255 }));
     const hanging = promisify(execFile)(program, [file], { timeout: 1000 });
     await expect(hanging).rejects.toMatchObject({ killed: true, signal: 'SIGTERM' });
+  });
+
+  it('confines all of its threads: one that is not would be a way out of the jail', async ({ skip }) => {
+    skip(process.platform !== 'linux', 'a Seatbelt profile holds for a whole process');
+    const file = join(directory, 'threads.json');
+    // It hangs in libkrun, behind the jail.
+    writeFileSync(file, JSON.stringify({ ...config(), cpus: 255 }));
+    const hanging = spawn(program, [file], { stdio: 'ignore' });
+    const ended = once(hanging, 'exit');
+    try {
+      const tasks = `/proc/${hanging.pid}/task`;
+      const confined = (): boolean[] =>
+        readdirSync(tasks).map((id) => /^NoNewPrivs:\s*1$/m.test(readFileSync(join(tasks, id, 'status'), 'utf8')));
+      // Its own, and that of the console.
+      await expect.poll(confined, { timeout: 3000 }).toEqual([true, true]);
+    } finally {
+      hanging.kill('SIGKILL');
+      await ended;
+    }
   });
 
   it('tells what a library can do', async () => {
