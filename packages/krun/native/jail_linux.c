@@ -23,11 +23,12 @@
 #define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
 #endif
 
-enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NETWORK = 4, ABI_IOCTL = 5 };
+enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NETWORK = 4, ABI_IOCTL = 5, ABI_SCOPE = 6 };
 
 struct ruleset {
   uint64_t handled_access_fs;
   uint64_t handled_access_net; /* both kinds of TCP access, from ABI 4 on */
+  uint64_t scoped;             /* abstract Unix sockets, and signals, from ABI 6 on */
 };
 
 static const uint64_t READ = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
@@ -96,11 +97,12 @@ bool jail_enter(const struct jail *jail, struct failure *failure) {
   if (version < 1) return fail(failure, "jail: this kernel has no Landlock: %s", strerror(errno));
   uint64_t known = known_rights(version);
   struct ruleset attributes = {.handled_access_fs = known};
+  /* The kernel refuses more than it knows. */
   size_t size = sizeof attributes.handled_access_fs;
-  if (version >= ABI_NETWORK && !jail->network) {
-    attributes.handled_access_net = 3; /* to bind and to connect: no rule allows either */
-    size = sizeof attributes;
-  }
+  if (version >= ABI_NETWORK) size = offsetof(struct ruleset, scoped);
+  if (version >= ABI_SCOPE) size = sizeof attributes;
+  if (version >= ABI_NETWORK && !jail->network) attributes.handled_access_net = 3; /* to bind and to connect: nobody may */
+  if (version >= ABI_SCOPE) attributes.scoped = 3;                                 /* nobody outside is reached */
   int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
   if (ruleset < 0) return fail(failure, "jail: %s", strerror(errno));
   bool done = allow_all(ruleset, jail, known, failure);

@@ -44,7 +44,7 @@ bool jail_enter(const struct jail *jail, struct failure *failure) {
   static char profile[MAX_PROFILE_BYTES] =
       "(version 1)\n(allow default)\n(deny file-write*)\n(deny file-read-data)\n"
       "(allow file-read* (subpath \"/usr\") (subpath \"/System\") (subpath \"/Library\") (subpath \"/opt/homebrew\")"
-      " (subpath \"/private/var/db/dyld\") (subpath \"/dev\"))\n(allow file-write* (literal \"/dev/null\"))\n";
+      " (subpath \"/private/var/db/dyld\") (subpath \"/dev\"))\n(allow file-write* (literal \"/dev/null\") (subpath \"/dev/fd\"))\n";
   bool fits = allow(profile, "file-read*", jail->read_only, jail->read_only_count) &&
               allow(profile, "file-read*", jail->read_write, jail->read_write_count) &&
               allow(profile, "file-write*", jail->read_write, jail->read_write_count) &&
