@@ -207,6 +207,17 @@ describe('a Tart image, from a real registry', () => {
     });
     await pushTartImage(name('old'), { disk: small, chunkBytes: MIB, change: old });
     await expect(pullTartImage(name('old'), { directory })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    const labelled = (input: PushArtifactInput): PushArtifactInput => ({
+      ...input,
+      config: {
+        mediaType: 'application/vnd.oci.image.config.v1+json',
+        bytes: Buffer.from('{"config":{"Labels":{"org.cirruslabs.tart.disk.format":"qcow2"}}}'),
+      },
+    });
+    await pushTartImage(name('labelled'), { disk: small, chunkBytes: MIB, change: labelled });
+    await expect(pullTartImage(name('labelled'), { directory })).rejects.toMatchObject({
+      ...{ code: 'UNSUPPORTED', message: expect.stringContaining('qcow2') },
+    });
     await pushTartImage(name('asif'), { disk: small, chunkBytes: MIB, config: { ...CONFIG, diskFormat: 'asif' } });
     await expect(pullTartImage(name('asif'), { directory })).rejects.toMatchObject({
       ...{ code: 'UNSUPPORTED', message: expect.stringContaining('asif') },

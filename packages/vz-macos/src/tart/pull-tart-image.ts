@@ -12,8 +12,11 @@ import {
 import { BUNDLE_FILES, type MacBundle, type MacBundleManifest, openBundle } from '../mac-bundle.ts';
 import { ChunkProgress } from './chunk-progress.ts';
 import { ChunkWorkers } from './chunk-workers.ts';
-import { parseTartConfig, type TartConfig } from './tart-config.ts';
+import { checkDiskLabel, parseTartConfig, type TartConfig } from './tart-config.ts';
 import { type TartManifest, tartManifest } from './tart-manifest.ts';
+
+/** A configuration that is longer has nothing of Tart's. */
+const LARGEST_LABELS = 1024 * 1024;
 
 export interface PullTartImageOptions extends Omit<PullArtifactOptions, 'store' | 'platform' | 'onProgress'> {
   /** Where images are kept: what is pulled in `store`, what is made of it in `bundles`. */
@@ -48,6 +51,8 @@ export async function pullTartImage(reference: string, options: PullTartImageOpt
   const known = await openBundle(target).catch(() => undefined);
   if (known !== undefined) return known;
   const manifest = tartManifest(artifact);
+  if (artifact.config.size <= LARGEST_LABELS)
+    checkDiskLabel(await readFile(store.blobPath(artifact.config.digest)), reference);
   const config = parseTartConfig(await readFile(store.blobPath(manifest.config.digest)), reference);
   const staged = `${target}.partial`;
   await mkdir(staged, { recursive: true });

@@ -40,14 +40,35 @@ export function parseTartConfig(bytes: Uint8Array, subject: string): TartConfig 
     throw wrong(`${issue?.path.join('.') || 'it'}: ${issue?.message}`, parsed.error);
   }
   const { data } = parsed;
-  if (data.diskFormat !== 'raw') {
-    throw new UnsupportedError(`${subject} has a disk in the format ${JSON.stringify(data.diskFormat)}`, {
-      subject,
-      remedy: 'Only raw disks can be used.',
-    });
-  }
+  if (data.diskFormat !== 'raw') throw notRaw(data.diskFormat, subject);
   if (data.os === 'darwin' && (data.hardwareModel === undefined || data.ecid === undefined)) {
     throw wrong('a guest that runs macOS needs hardwareModel and ecid');
   }
   return data;
 }
+
+const FORMAT_LABEL = 'org.cirruslabs.tart.disk.format';
+
+/**
+ * Looks at what the image's own configuration, which is an ordinary one, says of the disk in a label.
+ *
+ * @throws ZlayerError `UNSUPPORTED` for a disk that is not kept raw.
+ */
+export function checkDiskLabel(bytes: Uint8Array, subject: string): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    // Tart says nothing else there.
+    return;
+  }
+  const labels = z.object({ config: z.object({ Labels: z.record(z.string(), z.string()) }) }).safeParse(value);
+  const format = labels.success ? labels.data.config.Labels[FORMAT_LABEL] : undefined;
+  if (format !== undefined && format !== 'raw') throw notRaw(format, subject);
+}
+
+const notRaw = (format: string, subject: string): UnsupportedError =>
+  new UnsupportedError(`${subject} has a disk in the format ${JSON.stringify(format)}`, {
+    subject,
+    remedy: 'Only raw disks can be used.',
+  });

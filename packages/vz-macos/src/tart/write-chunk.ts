@@ -2,12 +2,9 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Digest } from '@zlayer/oci-pull';
 import { ZlayerError } from '@zlayer/runtime-core';
+import { writeSparsely } from '../bundle/sparse-writer.ts';
 import { decodeAppleLz4 } from '../lz4/apple-lz4.ts';
 import type { TartChunk } from './tart-manifest.ts';
-
-/** Holes are as fine as that: a whole number of blocks on every file system. */
-const HOLE = 64 * 1024;
-const ZEROES = Buffer.alloc(HOLE);
 
 /**
  * Decompresses a piece of a disk and writes it where it belongs, but for what is nothing but zeroes: there the file, which has
@@ -27,31 +24,13 @@ export async function writeChunk(
   for await (const piece of decodeAppleLz4(compressed, { maxBytes: rawSize, subject: digest })) {
     signal?.throwIfAborted();
     hash.update(piece);
-    await writeSparse(disk, Buffer.from(piece.buffer, piece.byteOffset, piece.length), offset + written);
+    await writeSparsely(disk, piece, offset + written);
     written += piece.length;
     onWrite?.(piece.length);
   }
   if (written !== rawSize) throw wrong(digest, `has ${written} bytes in place of ${rawSize}`);
   const found = `${algorithmOf(rawDigest)}:${hash.digest('hex')}`;
   if (found !== rawDigest) throw wrong(digest, `is ${found} when it is decompressed, not ${rawDigest}`);
-}
-
-/** Runs of what is not zero go in one write each. */
-async function writeSparse(disk: FileHandle, data: Buffer, position: number): Promise<void> {
-  let from = 0;
-  for (let at = 0; at < data.length; at += HOLE) {
-    const end = Math.min(at + HOLE, data.length);
-    if (data.compare(ZEROES, 0, end - at, at, end) !== 0) continue;
-    if (at > from) await writeAll(disk, data.subarray(from, at), position + from);
-    from = end;
-  }
-  if (data.length > from) await writeAll(disk, data.subarray(from), position + from);
-}
-
-async function writeAll(disk: FileHandle, data: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < data.length; ) {
-    done += (await disk.write(data, done, data.length - done, position + done)).bytesWritten;
-  }
 }
 
 const algorithmOf = (digest: Digest): string => digest.slice(0, digest.indexOf(':'));
