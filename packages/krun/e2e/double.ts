@@ -1,11 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { landlockVersion } from '@zlayer/test-support';
 import { resolveGuest, writeCpio } from '@zlayer/vzagent';
 import { compileStatic } from '../../vzagent/build/toolchain.ts';
 import type { KrunDriverOptions } from '../src/index.ts';
 import { compileLibkrun } from '../test/libkrun-double.ts';
 
 const SOURCES = join(import.meta.dirname, '../test/double');
+
+/** Why no machine can be started here, if that is so: its process has to confine itself. */
+export const withoutJail = landlockVersion() < 1 ? 'this kernel has no Landlock' : undefined;
 
 /** A libkrun over QEMU with arm64 guests, in a folder, and Debian's kernel in the place of libkrunfw's. */
 export async function krunDouble(folder: string, macros: readonly string[] = []): Promise<KrunDriverOptions> {

@@ -9,11 +9,11 @@ import { processesBelow, survivors } from '@zlayer/test-support';
 import { resolveGuest } from '@zlayer/vzagent';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { KrunDriver, type KrunDriverOptions, KrunRuntime } from '../src/index.ts';
-import { krunDouble } from './double.ts';
+import { krunDouble, withoutJail } from './double.ts';
 
 const id = { service: 'krun', replica: 0 };
 
-describe('machines of libkrun, over its double', () => {
+describe.skipIf(withoutJail !== undefined)('machines of libkrun, over its double (needs Landlock)', () => {
   let place: string;
   let dataDir: string;
   let served: ServedImages<'plain'>;

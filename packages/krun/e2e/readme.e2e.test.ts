@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { serveBusybox } from '@zlayer/test-images';
 import { runReadmeExample } from '@zlayer/test-support';
 import { expect, it } from 'vitest';
-import { krunDouble } from './double.ts';
+import { krunDouble, withoutJail } from './double.ts';
 
 const root = join(import.meta.dirname, '..');
 
-it('the example in the README says hi from a container', async () => {
+it('the example in the README says hi from a container', async ({ skip }) => {
+  skip(withoutJail !== undefined, withoutJail);
   const dataDir = await mkdtemp(join(tmpdir(), 'zlayer-readme-'));
   const served = await serveBusybox({ architectures: ['arm64'], images: { plain: {} } });
   try {

@@ -4,11 +4,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { landlockVersion } from '@zlayer/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileKrunHost } from '../build/krun-host.ts';
 import { compileLibkrun } from '../test/libkrun-double.ts';
 
 const NO_MACHINE = 121;
+/** A Mac confines processes otherwise. */
+const withoutJail = process.platform === 'linux' && landlockVersion() < 1 ? 'this kernel has no Landlock' : undefined;
 
 describe('krun-host, under the address and undefined-behaviour sanitizers', () => {
   let directory: string;
@@ -90,7 +93,8 @@ describe('krun-host, under the address and undefined-behaviour sanitizers', () =
     expect((await run()).code).toBe(2);
   });
 
-  it('says what libkrun refuses, and that a machine did not start', async () => {
+  it('says what libkrun refuses, and that a machine did not start', async ({ skip }) => {
+    skip(withoutJail !== undefined, withoutJail);
     const share = { tag: 'data', path: directory, readOnly: true };
     const refused: [object, string][] = [
       [{ root: '/nowhere' }, 'libkrun refuses /nowhere: Invalid argument'],
@@ -107,7 +111,8 @@ describe('krun-host, under the address and undefined-behaviour sanitizers', () =
     );
   });
 
-  it('can be ended though libkrun hangs, as it does with more processors than the host has', async () => {
+  it('can be ended though libkrun hangs, as it does with more processors than the host has', async ({ skip }) => {
+    skip(withoutJail !== undefined, withoutJail);
     const file = join(directory, 'many.json');
     writeFileSync(file, JSON.stringify({ ...config(), cpus: 255 }));
     const hanging = promisify(execFile)(program, [file], { timeout: 1000 });
@@ -116,6 +121,7 @@ describe('krun-host, under the address and undefined-behaviour sanitizers', () =
 
   it('confines all of its threads: one that is not would be a way out of the jail', async ({ skip }) => {
     skip(process.platform !== 'linux', 'a Seatbelt profile holds for a whole process');
+    skip(withoutJail !== undefined, withoutJail);
     const file = join(directory, 'threads.json');
     // It hangs in libkrun, behind the jail.
     writeFileSync(file, JSON.stringify({ ...config(), cpus: 255 }));

@@ -1,3 +1,4 @@
+export { landlockVersion } from './landlock.ts';
 export { isRunning, survivors } from './processes.ts';
 export { processesBelow } from './processes-below.ts';
 export {
