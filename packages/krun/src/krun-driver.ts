@@ -25,7 +25,7 @@ import { KrunVm } from './krun-vm.ts';
 import { hypervisorFault } from './kvm.ts';
 import { type Libkrun, probeLibkrun } from './libkrun.ts';
 import { CONSOLE_DESCRIPTOR, machineConfig, NETWORK_DESCRIPTOR } from './machine-config.ts';
-import { findPasst, passtArguments } from './passt.ts';
+import { findPasst, hasDefaultRoute, passtArguments } from './passt.ts';
 
 const MIN_MEMORY_BYTES = 128 * 1024 ** 2;
 const START_TIMEOUT_MS = 20_000;
@@ -76,8 +76,9 @@ export class KrunDriver implements VmDriver {
       if (!jail) return noJail();
       const fault = this.#options.needsKvm === false ? undefined : await hypervisorFault();
       if (fault !== undefined) return { available: false, ...fault };
-      const outside = outsideNote(net, await this.#passt());
-      return { available: true, notes: [`libkrun ${version} or later`, outside] };
+      const outside = await this.#outside(net);
+      const note = 'passt' in outside ? 'network by passt' : `no connections to the outside: ${outside.without}`;
+      return { available: true, notes: [`libkrun ${version} or later`, note] };
     } catch (error) {
       if (!(error instanceof ZlayerError)) throw error;
       return { available: false, reason: error.message, remedy: error.remedy ?? 'Install libkrun again.' };
@@ -141,7 +142,8 @@ export class KrunDriver implements VmDriver {
   async #hostConfig(config: VmConfig, directory: string, ports: readonly number[]): Promise<HostConfig> {
     const { stateDirectory, consoleFile, consoleBytes = CONSOLE_BYTES, network } = config;
     const { library, net } = await this.#probe();
-    const passt = network.type === 'user' && net ? await this.#passt() : undefined;
+    const outside = network.type === 'user' ? await this.#outside(net) : undefined;
+    const passt = outside !== undefined && 'passt' in outside ? outside.passt : undefined;
     const log = (name: string): string => join(stateDirectory, `${name}.log`);
     const consoleSocket = join(directory, 'console.sock');
     const networkSocket = join(directory, 'passt.sock');
@@ -192,9 +194,13 @@ export class KrunDriver implements VmDriver {
     return { root: undefined, initramfs: own };
   }
 
-  async #passt(): Promise<string | undefined> {
-    const { passt } = this.#options;
-    return passt === null ? undefined : (passt ?? findPasst());
+  /** What machines reach the outside through, or why they do not. */
+  async #outside(net: boolean): Promise<{ passt: string } | { without: string }> {
+    if (!net) return { without: 'this libkrun was built without network devices' };
+    const { passt = findPasst() } = this.#options;
+    if (passt === null) return { without: 'passt is not wanted' };
+    if (passt === undefined) return { without: 'passt is not installed' };
+    return (await hasDefaultRoute()) ? { passt } : { without: 'this machine has no default route' };
   }
 
   #probe(): Promise<Libkrun> {
@@ -212,12 +218,6 @@ export class KrunDriver implements VmDriver {
 }
 
 const statusFile = (stateDirectory: string): string => join(stateDirectory, 'vm.json');
-
-/** passt serves only a machine that can have a network device. */
-function outsideNote(net: boolean, passt: string | undefined): string {
-  if (!net) return 'no connections to the outside: this libkrun was built without network devices';
-  return passt === undefined ? 'no connections to the outside: passt is not installed' : 'network by passt';
-}
 
 const noJail = (): Availability => ({
   available: false,

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { isExecutable } from '@zlayer/host';
 
@@ -17,3 +18,14 @@ export const passtArguments = (program: string, socket: string): string[] => [
   ...['--tcp-ports', 'none', '--udp-ports', 'none'],
   ...(process.getuid?.() === 0 ? ['--runas', '0:0'] : []),
 ];
+
+/**
+ * Whether this machine has a way to the outside. Without one passt does not start: it makes the guest's network in the image of
+ * the host's.
+ */
+export async function hasDefaultRoute(folder = '/proc/net'): Promise<boolean> {
+  const read = (name: string): Promise<string> => readFile(join(folder, name), 'utf8').catch(() => '');
+  const [four, six] = await Promise.all([read('route'), read('ipv6_route')]);
+  // Interface, destination, gateway; destination and length of its prefix. Both in hexadecimal digits.
+  return /^\S+\s+0{8}\s/m.test(four) || /^0{32} 00 (?!.*\blo$)/m.test(six);
+}
